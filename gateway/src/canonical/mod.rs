@@ -1,0 +1,1 @@
+//! The canonical check: from a draft to an event.

@@ -1,0 +1,1 @@
+//! Version and schema of what came in.

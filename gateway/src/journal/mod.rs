@@ -1,0 +1,605 @@
+//! All storage. `Journal` is the only door: whole commands in, plain records out; no transaction, row or
+//! connection leaves it. Every store passes the suite in `suite.rs`.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::words::{
+    ApiName, Diagnostic, Digest, Document, Event, EventId, Key, MapperName, MessageId, OperationName,
+    OrderKey, Pairs, PartnerName, Receipt, Revision, SubscriptionName, TargetName, Time, VersionName,
+};
+
+pub mod memory;
+pub mod sqlite;
+#[cfg(test)]
+mod suite;
+
+/// What a command answers, later.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// Durable memory: messages, events, deliveries and exceptions of one estate.
+///
+/// A command that answered is durable; one that failed left nothing behind.
+pub trait Journal: Send + Sync {
+    /// Makes a document, its events, their pending deliveries, the receipt and the idempotency answer
+    /// durable together, or none of them.
+    fn append(&self, accepted: Accepted) -> Pending<'_, Appended>;
+
+    /// Keeps a line about a refused document. Best effort: answers when queued, may be lost in a crash.
+    fn note_refusal(&self, refused: Refused) -> Pending<'_, ()>;
+
+    /// The answer that was given under this idempotency key and has not expired at `now`.
+    fn remembered(&self, partner: PartnerName, key: String, now: Time) -> Pending<'_, Option<Remembered>>;
+
+    /// Deliveries to `target` that head all their lanes and are due at `now`, the longest due first.
+    fn ready(&self, target: TargetName, now: Time, limit: usize) -> Pending<'_, Vec<DeliveryId>>;
+
+    /// When the next delivery to `target` falls due, now or later.
+    fn next_due(&self, target: TargetName) -> Pending<'_, Option<Time>>;
+
+    /// What is needed to carry out these deliveries; finished or parked ones are left out.
+    fn work(&self, deliveries: Vec<DeliveryId>) -> Pending<'_, Vec<Work>>;
+
+    /// The next number of a counter, beginning with 1. A number is never given twice.
+    fn take_number(&self, counter: Counter) -> Pending<'_, u64>;
+
+    /// Stores the bytes that every attempt of this delivery will send.
+    fn pin(&self, delivery: DeliveryId, outbound: Outbound) -> Pending<'_, ()>;
+
+    /// Records an attempt and moves its delivery on.
+    fn advance(&self, outcome: Outcome) -> Pending<'_, ()>;
+
+    /// Sends the delivery behind an open exception again: at once, with a fresh retry budget. `remap` forgets the pinned bytes.
+    fn retry(&self, exception: u64, remap: bool, by: String, now: Time) -> Pending<'_, Resolution>;
+
+    /// Gives up the delivery (or the held event) behind an open exception; its lanes go on.
+    fn discard(&self, exception: u64, reason: String, by: String, now: Time) -> Pending<'_, Resolution>;
+
+    /// One message with its document, or none.
+    fn message(&self, id: MessageId) -> Pending<'_, Option<MessageRecord>>;
+
+    /// Messages, newest first.
+    fn messages(&self, filter: MessageFilter) -> Pending<'_, Vec<MessageSummary>>;
+
+    /// One event, or none.
+    fn event(&self, id: EventId) -> Pending<'_, Option<EventRecord>>;
+
+    /// Events in the order of their sequence numbers, from after `filter.after`; or the newest first if `filter.newest`.
+    fn events(&self, filter: EventFilter) -> Pending<'_, Vec<EventRecord>>;
+
+    /// Deliveries, newest first.
+    fn deliveries(&self, filter: DeliveryFilter) -> Pending<'_, Vec<DeliveryRecord>>;
+
+    /// Exceptions, newest first.
+    fn exceptions(&self, filter: ExceptionFilter) -> Pending<'_, Vec<ExceptionSummary>>;
+
+    /// One exception with all that a person needs, or none.
+    fn exception(&self, id: u64) -> Pending<'_, Option<ExceptionRecord>>;
+
+    /// Figures for readiness and metrics.
+    fn status(&self) -> Pending<'_, Status>;
+
+    /// Changes whenever something may have become ready: an append, a pass of a lane, a retry.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// Why a command failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk, or the store's limit, is full; nothing was kept, later may work.
+    #[error("the store is full")]
+    Full,
+    /// More is waiting to be written than the store takes.
+    #[error("the store is too far behind")]
+    Busy,
+    /// The store met an I/O error and stopped for good; the process must end and verify at its start.
+    #[error("the store stopped after an I/O error: {0}")]
+    Stopped(String),
+    /// There is no such open exception, delivery or event.
+    #[error("{0}")]
+    NotFound(String),
+    /// The store cannot be read: a newer version, a damaged file.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// A document that may be acknowledged once it is durable.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Its id.
+    pub message_id: MessageId,
+    /// Who sent it.
+    pub partner: PartnerName,
+    /// The API.
+    pub api: ApiName,
+    /// The operation.
+    pub operation: OperationName,
+    /// The version.
+    pub version: VersionName,
+    /// Name of the credential.
+    pub credential: String,
+    /// When it was received.
+    pub received_at: Time,
+    /// The revision that served it.
+    pub revision: Revision,
+    /// What was sent.
+    pub document: Document,
+    /// Digest of its bytes.
+    pub document_digest: Digest,
+    /// The mapper that read it.
+    pub mapper: MapperName,
+    /// Its digest.
+    pub mapper_digest: Digest,
+    /// What the mapper remarked.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The events, each with where it goes.
+    pub events: Vec<(Event, Vec<Destination>)>,
+    /// The caller's idempotency key, if it sent one.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Where an event goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The subscription that says so.
+    pub subscription: SubscriptionName,
+    /// Its target.
+    pub target: TargetName,
+}
+
+/// An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) with the fingerprint of what came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key as sent.
+    pub key: String,
+    /// Digest of operation, version and document.
+    pub fingerprint: Digest,
+    /// When the answer may be forgotten.
+    pub expires_at: Time,
+}
+
+/// How an append ended.
+#[derive(Clone, Debug)]
+pub enum Appended {
+    /// Durable now.
+    Stored(Receipt),
+    /// Another request under the same idempotency key was first; nothing was stored.
+    Remembered(Remembered),
+}
+
+/// An answer that was given before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Fingerprint of the request that it answered.
+    pub fingerprint: Digest,
+    /// The answer.
+    pub receipt: Receipt,
+}
+
+/// A line about a document that was not accepted.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Its id.
+    pub message_id: MessageId,
+    /// Who sent it.
+    pub partner: PartnerName,
+    /// `api/operation` as far as it was known.
+    pub operation: String,
+    /// When it was received.
+    pub received_at: Time,
+    /// The revision that refused it.
+    pub revision: Revision,
+    /// Length of the document in bytes.
+    pub length: u64,
+    /// The problem details as the caller got them, JSON.
+    pub problem: String,
+}
+
+/// Number of a delivery; rises with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub u64);
+
+/// What is needed to carry out one delivery.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The subscription that asked for it.
+    pub subscription: SubscriptionName,
+    /// Where it goes.
+    pub target: TargetName,
+    /// The partner that owns the event.
+    pub partner: PartnerName,
+    /// The message that brought the event.
+    pub message_id: MessageId,
+    /// The event.
+    pub event: Event,
+    /// What was pinned at the first attempt.
+    pub outbound: Option<Outbound>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the first attempt of the present retry budget was made.
+    pub first_attempt_at: Option<Time>,
+}
+
+/// A counter for control numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Counter {
+    /// What is counted: `isa13`, `gs06`, `idoc`.
+    pub kind: String,
+    /// Sender of the interchange.
+    pub sender: String,
+    /// Its receiver.
+    pub receiver: String,
+}
+
+/// The bytes that every attempt of a delivery sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// The mapper that made them.
+    pub mapper: MapperName,
+    /// Its digest.
+    pub mapper_digest: Digest,
+    /// The document.
+    pub document: Document,
+    /// Control numbers that it carries.
+    pub control_numbers: Pairs,
+}
+
+/// One attempt and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What was tried; none if nothing was sent (a mapper refused).
+    pub attempt: Option<Attempt>,
+    /// What follows.
+    pub next: Next,
+}
+
+/// One call of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it began.
+    pub started_at: Time,
+    /// How long it took.
+    #[serde(with = "millis")]
+    pub took: Duration,
+    /// The answer's status.
+    pub status: Option<u16>,
+    /// What went wrong, if no answer came.
+    pub error: Option<String>,
+    /// The beginning of the answer's body, made safe to show.
+    pub excerpt: Option<String>,
+}
+
+mod millis {
+    use std::time::Duration;
+    pub fn serialize<S: serde::Serializer>(took: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+    }
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        serde::Deserialize::deserialize(d).map(Duration::from_millis)
+    }
+}
+
+/// What follows from an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The target has it; its lanes go on.
+    Delivered,
+    /// Try again then.
+    Retry {
+        /// When.
+        due: Time,
+    },
+    /// A person must look.
+    Park {
+        /// Why.
+        cause: Cause,
+        /// Whether later events of its lanes wait behind it.
+        stuck: Stuck,
+    },
+}
+
+/// What happens to a lane whose head is parked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stuck {
+    /// Later events wait behind it.
+    #[default]
+    Hold,
+    /// Later events go on; their order is given up.
+    Skip,
+}
+
+/// Why something needs a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// A stable word: `target-refused`, `retries-exhausted`, `mapper-refused`, `contradiction`.
+    pub code: String,
+    /// One sentence for a person.
+    pub detail: String,
+    /// Places in the document, where a mapper named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How an exception ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// The exception.
+    pub exception: u64,
+    /// `retried` or `discarded`.
+    pub action: String,
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at: Time,
+    /// Events that waited behind it.
+    pub waiting: u64,
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessageFilter {
+    /// Only of this partner.
+    pub partner: Option<PartnerName>,
+    /// Only `accepted` or `refused`.
+    pub state: Option<MessageState>,
+    /// Only received from then on.
+    pub since: Option<Time>,
+    /// Only older than this message: the last one of the page before.
+    pub before: Option<MessageId>,
+    /// At most so many; 0 means 50.
+    pub limit: usize,
+}
+
+/// Whether a message was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// It has a receipt.
+    Accepted,
+    /// It has a problem.
+    Refused,
+}
+
+/// A message in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSummary {
+    /// Its id.
+    pub id: MessageId,
+    /// Who sent it.
+    pub partner: PartnerName,
+    /// `api/operation`.
+    pub operation: String,
+    /// Whether it was accepted.
+    pub state: MessageState,
+    /// When it was received.
+    pub received_at: Time,
+    /// Length of the document in bytes.
+    pub length: u64,
+    /// Number of events.
+    pub events: u32,
+}
+
+/// A message with everything that became of it.
+#[derive(Clone, Debug)]
+pub struct MessageRecord {
+    /// Its line in a list.
+    pub summary: MessageSummary,
+    /// Its receipt, if it was accepted.
+    pub receipt: Option<Receipt>,
+    /// The problem details as the caller got them, if it was refused.
+    pub problem: Option<String>,
+    /// The document, if it was accepted.
+    pub document: Option<Document>,
+    /// Its deliveries.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventFilter {
+    /// Only of this partner.
+    pub partner: Option<PartnerName>,
+    /// Only of this type; a trailing `.*` matches a family.
+    pub kind: Option<String>,
+    /// Only with this business key.
+    pub key: Option<Key>,
+    /// Only after this sequence number.
+    pub after: Option<u64>,
+    /// The newest first instead.
+    pub newest: bool,
+    /// At most so many; 0 means 50.
+    pub limit: usize,
+}
+
+/// A stored event.
+#[derive(Clone, Debug)]
+pub struct EventRecord {
+    /// Its place in the journal; rises with time.
+    pub sequence: u64,
+    /// Who owns it.
+    pub partner: PartnerName,
+    /// The message that brought it.
+    pub message_id: MessageId,
+    /// The event.
+    pub event: Event,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeliveryFilter {
+    /// Only of this partner's events.
+    pub partner: Option<PartnerName>,
+    /// Only to this target.
+    pub target: Option<TargetName>,
+    /// Only of this event.
+    pub event: Option<EventId>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+    /// Only older than this one.
+    pub before: Option<DeliveryId>,
+    /// At most so many; 0 means 50.
+    pub limit: usize,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Behind another one of its lanes.
+    Waiting,
+    /// At the head of its lanes; will be tried when due.
+    Ready,
+    /// A person must look.
+    Parked,
+    /// The target has it.
+    Delivered,
+    /// Given up by a person.
+    Discarded,
+}
+
+/// A delivery as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRecord {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Who owns the event.
+    pub partner: PartnerName,
+    /// The event.
+    pub event: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The event's order keys.
+    pub keys: Vec<OrderKey>,
+    /// The subscription.
+    pub subscription: SubscriptionName,
+    /// Where it goes.
+    pub target: TargetName,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried next, if it is ready.
+    pub due: Option<Time>,
+    /// When it was enqueued.
+    pub enqueued_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+    /// Status of the last attempt's answer.
+    pub last_status: Option<u16>,
+}
+
+/// Which exceptions to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExceptionFilter {
+    /// Only of this partner's messages.
+    pub partner: Option<PartnerName>,
+    /// Only to this target.
+    pub target: Option<TargetName>,
+    /// Ended ones too.
+    pub all: bool,
+    /// Only older than this one.
+    pub before: Option<u64>,
+    /// At most so many; 0 means 50.
+    pub limit: usize,
+}
+
+/// An exception in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionSummary {
+    /// Its number.
+    pub id: u64,
+    /// Who owns the event.
+    pub partner: PartnerName,
+    /// Where it was going; none for a contradiction.
+    pub target: Option<TargetName>,
+    /// The delivery; none for a contradiction.
+    pub delivery: Option<DeliveryId>,
+    /// The event.
+    pub event: EventId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The event's order keys.
+    pub keys: Vec<OrderKey>,
+    /// Why.
+    pub cause: Cause,
+    /// Since when.
+    pub since: Time,
+    /// Later events that wait behind it.
+    pub waiting: u64,
+    /// How it ended, if it did.
+    pub resolution: Option<Resolution>,
+}
+
+/// An exception with all that a person needs.
+#[derive(Clone, Debug)]
+pub struct ExceptionRecord {
+    /// Its line in a list.
+    pub summary: ExceptionSummary,
+    /// The message that brought the event.
+    pub message_id: MessageId,
+    /// The source document.
+    pub document: Document,
+    /// The canonical event.
+    pub event: Event,
+    /// The event that it contradicts, for a contradiction.
+    pub contradicts: Option<EventId>,
+    /// The mapped document, if there is one.
+    pub outbound: Option<Outbound>,
+    /// Every attempt, oldest first; at most the last 100.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Figures of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Messages ever accepted.
+    pub messages: u64,
+    /// Events ever stored.
+    pub events: u64,
+    /// Deliveries by target and state, finished ones left out.
+    pub pending: Vec<PendingCount>,
+    /// Open exceptions.
+    pub exceptions: u64,
+    /// Commands that wait to be written.
+    pub queued: u64,
+}
+
+/// How many deliveries of a target are in one state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingCount {
+    /// The target.
+    pub target: TargetName,
+    /// The state.
+    pub state: DeliveryState,
+    /// How many.
+    pub count: u64,
+    /// Since when the oldest of them waits.
+    pub oldest: Option<Time>,
+}
+
+/// Turns a filter's limit into the number to ask for: 50 by default, 1,000 at most.
+pub(crate) fn page(limit: usize) -> usize {
+    if limit == 0 { 50 } else { limit.min(1_000) }
+}
+
+/// Bytes that a record holds, for byte budgets.
+pub(crate) fn weight(document: &Document) -> usize {
+    let parameters: usize = document.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let content: &Bytes = &document.content;
+    content.len() + document.media_type.len() + parameters
+}

@@ -1,0 +1,1 @@
+//! The mapper host: everything that names wasmtime.

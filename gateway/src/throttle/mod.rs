@@ -1,0 +1,1 @@
+//! Limits: rates, quotas, concurrency.
