@@ -1,0 +1,130 @@
+//! What `/api/v1/` answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Admin, Refusal, query, view};
+use crate::journal::{DeliveryFilter, EventFilter, ExceptionFilter, MessageFilter};
+
+/// Longest wait for new events.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn answer(
+    admin: &Admin,
+    method: &Method,
+    path: &[&str],
+    query: &str,
+    body: Bytes,
+) -> Result<Value, Refusal> {
+    match (method, path) {
+        (&Method::GET, ["messages"]) => {
+            let filter: MessageFilter = filter(query)?;
+            Ok(json!({ "messages": admin.journal.messages(filter).await? }))
+        }
+        (&Method::GET, ["messages", id]) => {
+            let id = id.parse().map_err(Refusal::Wrong)?;
+            let found = admin.journal.message(id).await?;
+            found.map(|found| view::message(&found)).ok_or_else(|| missing("message", &id))
+        }
+        (&Method::GET, ["events"]) => events(admin, query).await,
+        (&Method::GET, ["events", id]) => {
+            let id = id.parse().map_err(Refusal::Wrong)?;
+            let found = admin.journal.event(id).await?;
+            found.map(|found| view::event(&found)).ok_or_else(|| missing("event", &id))
+        }
+        (&Method::GET, ["deliveries"]) => {
+            let filter: DeliveryFilter = filter(query)?;
+            Ok(json!({ "deliveries": admin.journal.deliveries(filter).await? }))
+        }
+        (&Method::GET, ["exceptions"]) => {
+            let filter: ExceptionFilter = filter(query)?;
+            Ok(json!({ "exceptions": admin.journal.exceptions(filter).await? }))
+        }
+        (&Method::GET, ["exceptions", id]) => {
+            let id = number(id)?;
+            let found = admin.journal.exception(id).await?;
+            found.map(|found| view::exception(&found)).ok_or_else(|| missing("exception", &id))
+        }
+        (&Method::POST, ["exceptions", id, "retry"]) => {
+            let Retry { by, remap } = read(&body)?;
+            let now = admin.clock.now();
+            Ok(json!({ "resolution": admin.journal.retry(number(id)?, remap, by, now).await? }))
+        }
+        (&Method::POST, ["exceptions", id, "discard"]) => {
+            let Discard { by, reason } = read(&body)?;
+            if reason.trim().is_empty() {
+                return Err(Refusal::Wrong("a reason is needed to discard".to_owned()));
+            }
+            let now = admin.clock.now();
+            Ok(json!({ "resolution": admin.journal.discard(number(id)?, reason, by, now).await? }))
+        }
+        (&Method::GET, ["status"]) => {
+            let status = admin.journal.status().await?;
+            let policies = admin.policies.now();
+            Ok(json!({ "estate": policies.estate, "revision": policies.revision,
+                "refused": admin.policies.refused(), "store": status, "mappers": admin.policies.mappers() }))
+        }
+        (&Method::GET, ["mappers"]) => Ok(json!({ "mappers": admin.policies.mappers() })),
+        (&Method::POST, ["mappers"]) => {
+            let pushed = admin.policies.push_mapper(body).await.map_err(Refusal::Wrong)?;
+            Ok(serde_json::to_value(pushed).expect("plain values"))
+        }
+        _ => Err(Refusal::Nothing),
+    }
+}
+
+async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
+    let mut asked = query(text)?;
+    let wait = asked.as_object_mut().and_then(|asked| asked.remove("wait")).and_then(|wait| wait.as_u64());
+    let filter: EventFilter = serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))?;
+    let mut changes = admin.journal.changes();
+    let waited = tokio::time::sleep(Duration::from_secs(wait.unwrap_or(0)).min(LONGEST_WAIT));
+    tokio::pin!(waited);
+    loop {
+        changes.mark_unchanged();
+        let found = admin.journal.events(filter.clone()).await?;
+        let first = found.is_empty() && wait.is_some();
+        if !first {
+            return Ok(json!({ "events": found.iter().map(view::event).collect::<Vec<_>>() }));
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Ok(json!({ "events": [] })); },
+            () = &mut waited => return Ok(json!({ "events": [] })),
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retry {
+    by: String,
+    #[serde(default)]
+    remap: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Discard {
+    by: String,
+    reason: String,
+}
+
+fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+    serde_json::from_value(query(text)?).map_err(|error| Refusal::Wrong(error.to_string()))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::Wrong(format!("the body: {error}")))
+}
+
+fn number(text: &str) -> Result<u64, Refusal> {
+    text.parse().map_err(|_| Refusal::Wrong(format!("`{text}` is not a number")))
+}
+
+fn missing(what: &str, id: &dyn std::fmt::Display) -> Refusal {
+    Refusal::Missing(format!("there is no {what} {id}"))
+}

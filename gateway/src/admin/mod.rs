@@ -1,0 +1,251 @@
+//! The operators' door: probes, metrics, and the API that the command line speaks to.
+
+use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+use tokio::time::timeout;
+
+use crate::{
+    journal::{self, Journal},
+    observe::{Metrics, TargetLabels},
+    policy::Policies,
+    server::{Answering, Handler},
+    words::{Clock, Random},
+};
+
+mod api;
+mod view;
+
+/// The OpenAPI description of this API.
+const OPENAPI: &str = include_str!("openapi.json");
+/// Largest body: a mapper.
+const BODY_BYTES: usize = 32 * 1024 * 1024;
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers operators.
+pub struct Admin {
+    /// The policies in force.
+    pub policies: Arc<Policies>,
+    /// Durable memory.
+    pub journal: Arc<dyn Journal>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who may ask; none on a Unix socket, whose mode already says so.
+    pub token: Option<Token>,
+}
+
+/// The admin token: 256 random bits in a file of mode 0600.
+pub struct Token(String);
+
+impl Token {
+    /// Reads the token file, or makes it.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or others may read it.
+    pub fn read_or_make(path: &Path, random: &dyn Random) -> std::io::Result<Self> {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let mode = std::fs::metadata(path)?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    let what = format!("{} may be read by others (mode {:o}): chmod 600 it", path.display(), mode & 0o777);
+                    return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
+                }
+                Ok(Self(text.trim().to_owned()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut text = String::from("xda_");
+                for _ in 0..4 {
+                    let _ = write!(text, "{:016x}", random.next());
+                }
+                let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                std::io::Write::write_all(&mut file, text.as_bytes())?;
+                Ok(Self(text))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is(&self, sent: &str) -> bool {
+        self.0.as_bytes().ct_eq(sent.as_bytes()).into()
+    }
+}
+
+/// Why an operator's request is not served.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("send the token of the token file as `Authorization: Bearer …`")]
+    Token,
+    #[error("this API answers to its own address only, not to `{0}`")]
+    Origin(String),
+    #[error("nothing is here; see /api/v1/openapi.json")]
+    Nothing,
+    #[error("{0}")]
+    Missing(String),
+    #[error("{0}")]
+    Wrong(String),
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Origin(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Nothing | Self::Missing(_) | Self::Journal(journal::Error::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::Wrong(_) => StatusCode::BAD_REQUEST,
+            Self::Journal(journal::Error::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Journal(journal::Error::Full | journal::Error::Busy | journal::Error::Stopped(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+impl Handler for Admin {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Option<SocketAddr>) -> Answering {
+        Box::pin(async move {
+            match serve(&self, request).await {
+                Ok(answer) => answer,
+                Err(refusal) => {
+                    let title = refusal.status().canonical_reason().unwrap_or("Refused");
+                    let problem = json!({ "type": "about:blank", "title": title,
+                        "status": refusal.status().as_u16(), "detail": refusal.to_string() });
+                    text(refusal.status(), "application/problem+json", problem.to_string())
+                }
+            }
+        })
+    }
+}
+
+async fn serve(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    own_address(&head.headers)?;
+    let path = head.uri.path();
+    match (&head.method, path) {
+        (&Method::GET, "/healthz") => return Ok(text(StatusCode::OK, "text/plain", "ok\n".to_owned())),
+        (&Method::GET, "/readyz") => return Ok(ready(admin).await),
+        (&Method::GET, "/metrics") => return metrics(admin).await,
+        _ => {}
+    }
+    if let Some(token) = &admin.token {
+        let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let sent = sent.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        if !token.is(sent) {
+            return Err(Refusal::Token);
+        }
+    }
+    let Some(path) = path.strip_prefix("/api/v1/") else { return Err(Refusal::Nothing) };
+    if (&head.method, path) == (&Method::GET, "openapi.json") {
+        return Ok(text(StatusCode::OK, "application/json", OPENAPI.to_owned()));
+    }
+    let body = timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect())
+        .await
+        .map_err(|_| Refusal::Wrong("the body took too long".to_owned()))?
+        .map_err(|error| Refusal::Wrong(format!("the body cannot be read: {error}")))?
+        .to_bytes();
+    let parts: Vec<&str> = path.split('/').collect();
+    let value = api::answer(admin, &head.method, &parts, head.uri.query().unwrap_or_default(), body).await?;
+    Ok(text(StatusCode::OK, "application/json", value.to_string()))
+}
+
+/// A page of another site in an operator's browser must not reach this API, whatever name it found for it.
+fn own_address(headers: &HeaderMap) -> Result<(), Refusal> {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    let numeric = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    if !numeric && name != "localhost" {
+        return Err(Refusal::Origin(name.chars().take(80).collect()));
+    }
+    match headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?")) {
+        Some(origin) if origin != format!("http://{host}") && origin != format!("https://{host}") => {
+            Err(Refusal::Origin(origin.chars().take(80).collect()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn ready(admin: &Admin) -> Answer {
+    let (status, line) = match admin.journal.status().await {
+        Ok(_) => (StatusCode::OK, format!("ready, revision {}\n", admin.policies.now().revision)),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
+    };
+    text(status, "text/plain", line)
+}
+
+async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
+    let status = admin.journal.status().await?;
+    admin.metrics.pending.clear();
+    for count in &status.pending {
+        let state = serde_json::to_value(count.state).ok().and_then(|value| value.as_str().map(str::to_owned));
+        let labels = TargetLabels { target: count.target.to_string(), state: state.unwrap_or_default() };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge may round counts above 2^53")]
+        admin.metrics.pending.get_or_create(&labels).set(count.count as f64);
+    }
+    admin.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(text(StatusCode::OK, kind, admin.metrics.text()))
+}
+
+fn text(status: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// Query parameters as a JSON object, so that one strict reader serves them and bodies.
+fn query(text: &str) -> Result<Value, Refusal> {
+    let mut object = serde_json::Map::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = decode(value).ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
+        let value = match name {
+            "limit" | "after" | "wait" => value
+                .parse::<u64>()
+                .map(Value::from)
+                .map_err(|_| Refusal::Wrong(format!("`{name}` is a whole number, not `{value}`")))?,
+            "before" => value.parse::<u64>().map_or_else(|_| Value::from(value.clone()), Value::from),
+            "all" | "newest" => Value::Bool(value.is_empty() || value == "true"),
+            "key" => match value.split_once(':') {
+                Some((kind, value)) => json!({ "kind": kind, "value": value }),
+                None => return Err(Refusal::Wrong("`key` is KIND:VALUE, like `order:8841-22`".to_owned())),
+            },
+            _ => Value::from(value),
+        };
+        object.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(object))
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = rest.get(..2)?;
+                rest = &rest[2..];
+                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,432 @@
+//! `message`, `event`, `delivery`, `exception`: clients of the admin API and nothing more.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    client::{AdminArgs, Client, Error, encode, query},
+    show,
+};
+
+/// Arguments of a list.
+#[derive(Args, Debug)]
+pub struct Page {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: u64,
+    /// Only of this partner
+    #[arg(long, value_name = "NAME")]
+    partner: Option<String>,
+}
+
+/// Messages: documents that were handed in.
+#[derive(Subcommand, Debug)]
+pub enum Message {
+    /// List messages, newest first
+    #[command(after_help = "Example: crossdock message list --partner acme-3pl --state refused")]
+    List {
+        #[command(flatten)]
+        page: Page,
+        /// Only `accepted` or `refused`
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// Only older than this message
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// Show one message: its document, what became of it, where its events went
+    #[command(after_help = "Example: crossdock message show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
+    Show {
+        /// The message
+        id: String,
+    },
+}
+
+/// Events: what the documents said.
+#[derive(Subcommand, Debug)]
+pub enum Event {
+    /// List events, newest first
+    #[command(after_help = "Example: crossdock event list --key order:8841-22")]
+    List {
+        #[command(flatten)]
+        page: Page,
+        /// Only of this type; `shipment.*` matches a family
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only with this business key
+        #[arg(long, value_name = "KIND:VALUE")]
+        key: Option<String>,
+    },
+    /// Show one event as CloudEvents JSON
+    #[command(after_help = "Example: crossdock event show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
+    Show {
+        /// The event
+        id: String,
+    },
+    /// Print events as they come, until Ctrl-C
+    #[command(after_help = "Example: crossdock event tail --type 'shipment.*' --json")]
+    Tail {
+        /// Only of this type; `shipment.*` matches a family
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// From after this sequence number; without it, from now on
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
+    },
+}
+
+/// Deliveries: events on their way to targets.
+#[derive(Subcommand, Debug)]
+pub enum Delivery {
+    /// List deliveries, newest first
+    #[command(after_help = "Example: crossdock delivery list --target globex-sap --state parked")]
+    List {
+        #[command(flatten)]
+        page: Page,
+        /// Only to this target
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
+        /// Only in this state: waiting, ready, parked, delivered, discarded
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// Only of this event
+        #[arg(long, value_name = "ID")]
+        event: Option<String>,
+    },
+}
+
+/// Exceptions: what needs a person.
+#[derive(Subcommand, Debug)]
+pub enum Exception {
+    /// List open exceptions, newest first
+    #[command(after_help = "Example: crossdock exception list --target globex-sap")]
+    List {
+        #[command(flatten)]
+        page: Page,
+        /// Only to this target
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
+        /// Ended ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one exception: what was sent, what the target said, what waits behind it
+    #[command(after_help = "Example: crossdock exception show 4711")]
+    Show {
+        /// The exception
+        id: u64,
+    },
+    /// Send it again, at once
+    #[command(after_help = "Example: crossdock exception retry 4711 --remap")]
+    Retry {
+        /// The exception
+        id: u64,
+        /// Map the event again instead of sending the stored bytes
+        #[arg(long)]
+        remap: bool,
+        /// Who decides; for the audit
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// Give it up with a reason; later events of its order go on
+    #[command(after_help = "Example: crossdock exception discard 4711 --reason \"shipped by hand\"")]
+    Discard {
+        /// The exception
+        id: u64,
+        /// Why; for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who decides; for the audit
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+        by: String,
+    },
+}
+
+/// Runs a `message` command.
+///
+/// # Errors
+/// The gateway cannot be reached, or its answer is no.
+pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
+    let client = Client::new(admin);
+    match command {
+        Message::List { page, state, before } => {
+            let query = query(&[
+                ("limit", Some(page.limit.to_string())),
+                ("partner", page.partner),
+                ("state", state),
+                ("before", before),
+            ]);
+            let found = client.get(&format!("messages{query}")).await?;
+            let headings = ["message", "received", "partner", "operation", "state", "bytes", "events"];
+            list(admin, &found["messages"], &headings, "no messages", |row| {
+                ["id", "received_at", "partner", "operation", "state", "length", "events"]
+                    .iter()
+                    .map(|name| show::text(&row[name]))
+                    .collect()
+            });
+        }
+        Message::Show { id } => {
+            let found = client.get(&format!("messages/{}", encode(&id))).await?;
+            if admin.json {
+                show::line(&found);
+            } else {
+                print_message(&found);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs an `event` command.
+///
+/// # Errors
+/// The gateway cannot be reached, or its answer is no.
+pub async fn event(command: Event, admin: &AdminArgs) -> Result<(), Error> {
+    let client = Client::new(admin);
+    match command {
+        Event::List { page, kind, key } => {
+            let query = query(&[
+                ("limit", Some(page.limit.to_string())),
+                ("newest", Some("true".to_owned())),
+                ("partner", page.partner),
+                ("kind", kind),
+                ("key", key),
+            ]);
+            let found = client.get(&format!("events{query}")).await?;
+            list(admin, &found["events"], &EVENT_HEADINGS, "no events", event_row);
+        }
+        Event::Show { id } => {
+            let found = client.get(&format!("events/{}", encode(&id))).await?;
+            if admin.json {
+                show::line(&found["event"]);
+            } else {
+                let text = serde_json::to_string_pretty(&found["event"]).unwrap_or_default();
+                anstream::println!("{}", show::safe(&text));
+            }
+        }
+        Event::Tail { kind, after } => tail(&client, admin, kind, after).await?,
+    }
+    Ok(())
+}
+
+const EVENT_HEADINGS: [&str; 6] = ["n", "event", "recorded", "partner", "type", "keys"];
+
+fn event_row(row: &Value) -> Vec<String> {
+    let event = &row["event"];
+    vec![
+        show::text(&row["sequence"]),
+        show::text(&event["id"]),
+        show::text(&event["recordedtime"]),
+        show::text(&row["partner"]),
+        show::text(&event["type"]),
+        show::keys(&row["keys"]),
+    ]
+}
+
+async fn tail(client: &Client, admin: &AdminArgs, kind: Option<String>, after: Option<u64>) -> Result<(), Error> {
+    let mut after = match after {
+        Some(after) => after,
+        None => {
+            let newest = client.get("events?newest=true&limit=1").await?;
+            newest["events"][0]["sequence"].as_u64().unwrap_or(0)
+        }
+    };
+    loop {
+        let query = query(&[
+            ("after", Some(after.to_string())),
+            ("wait", Some("25".to_owned())),
+            ("limit", Some("200".to_owned())),
+            ("kind", kind.clone()),
+        ]);
+        let found = client.get(&format!("events{query}")).await?;
+        for row in found["events"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            after = row["sequence"].as_u64().unwrap_or(after);
+            if admin.json {
+                show::line(row);
+            } else {
+                anstream::println!("{}", show::safe(&event_row(row).join("  ")));
+            }
+        }
+    }
+}
+
+/// Runs a `delivery` command.
+///
+/// # Errors
+/// The gateway cannot be reached, or its answer is no.
+pub async fn delivery(command: Delivery, admin: &AdminArgs) -> Result<(), Error> {
+    let Delivery::List { page, target, state, event } = command;
+    let query = query(&[
+        ("limit", Some(page.limit.to_string())),
+        ("partner", page.partner),
+        ("target", target),
+        ("state", state),
+        ("event", event),
+    ]);
+    let found = Client::new(admin).get(&format!("deliveries{query}")).await?;
+    let headings = ["delivery", "enqueued", "target", "type", "keys", "state", "attempts", "last", "due"];
+    list(admin, &found["deliveries"], &headings, "no deliveries", |row| {
+        let mut cells: Vec<String> =
+            ["id", "enqueued_at", "target", "type"].iter().map(|name| show::text(&row[name])).collect();
+        cells.push(show::keys(&row["keys"]));
+        cells.extend(["state", "attempts", "last_status", "due"].iter().map(|name| show::text(&row[name])));
+        cells
+    });
+    Ok(())
+}
+
+/// Runs an `exception` command.
+///
+/// # Errors
+/// The gateway cannot be reached, or its answer is no.
+pub async fn exception(command: Exception, admin: &AdminArgs) -> Result<(), Error> {
+    let client = Client::new(admin);
+    match command {
+        Exception::List { page, target, all } => {
+            let query = query(&[
+                ("limit", Some(page.limit.to_string())),
+                ("partner", page.partner),
+                ("target", target),
+                ("all", all.then(|| "true".to_owned())),
+            ]);
+            let found = client.get(&format!("exceptions{query}")).await?;
+            let headings = ["exception", "since", "partner", "target", "keys", "why", "waiting"];
+            list(admin, &found["exceptions"], &headings, "no open exceptions", |row| {
+                vec![
+                    show::text(&row["id"]),
+                    show::text(&row["since"]),
+                    show::text(&row["partner"]),
+                    show::text(&row["target"]),
+                    show::keys(&row["keys"]),
+                    show::text(&row["cause"]["code"]),
+                    show::text(&row["waiting"]),
+                ]
+            });
+        }
+        Exception::Show { id } => {
+            let found = client.get(&format!("exceptions/{id}")).await?;
+            if admin.json {
+                show::line(&found);
+            } else {
+                print_exception(&found);
+            }
+        }
+        Exception::Retry { id, remap, by } => {
+            let asked = json!({ "by": by, "remap": remap });
+            resolved(admin, &client.post(&format!("exceptions/{id}/retry"), &asked).await?);
+        }
+        Exception::Discard { id, reason, by } => {
+            let asked = json!({ "by": by, "reason": reason });
+            resolved(admin, &client.post(&format!("exceptions/{id}/discard"), &asked).await?);
+        }
+    }
+    Ok(())
+}
+
+fn list(admin: &AdminArgs, rows: &Value, headings: &[&str], nothing: &str, row: impl Fn(&Value) -> Vec<String>) {
+    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    if admin.json {
+        rows.iter().for_each(show::line);
+    } else {
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        show::table(headings, &rows, nothing);
+    }
+}
+
+fn resolved(admin: &AdminArgs, answer: &Value) {
+    let resolution = &answer["resolution"];
+    if admin.json {
+        show::line(resolution);
+        return;
+    }
+    let (id, action) = (show::text(&resolution["exception"]), show::text(&resolution["action"]));
+    anstream::println!("exception {id} {action} by {}", show::safe(&show::text(&resolution["by"])));
+    if let Some(waiting) = resolution["waiting"].as_u64().filter(|waiting| *waiting > 0) {
+        anstream::println!("{waiting} later events of its lanes follow in order");
+    }
+}
+
+fn print_message(found: &Value) {
+    let message = &found["message"];
+    let head: Vec<String> = ["partner", "operation", "state"].iter().map(|name| show::text(&message[name])).collect();
+    anstream::println!("{}   {}", show::text(&message["id"]), show::safe(&head.join("   ")));
+    anstream::println!("received {}   {} bytes", show::text(&message["received_at"]), show::text(&message["length"]));
+    if let Some(problem) = found["problem"].as_object() {
+        anstream::println!("refused  {}", show::safe(&show::text(&problem["title"])));
+        anstream::println!("         {}", show::safe(&show::text(&problem["detail"])));
+        print_errors(&found["problem"]["errors"]);
+    }
+    if let Some(receipt) = found["receipt"].as_object() {
+        anstream::println!(
+            "mapper   {} {}   revision {}",
+            show::text(&receipt["mapper"]),
+            &show::text(&receipt["mapper_digest"]).chars().take(8).collect::<String>(),
+            show::text(&receipt["revision"])
+        );
+        for event in receipt["events"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            let line = format!("{}  {}", show::text(&event["type"]), show::keys(&event["keys"]));
+            anstream::println!("event    {}  {}  {}", show::text(&event["id"]), show::safe(&line), show::text(&event["outcome"]));
+        }
+    }
+    for delivery in found["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        anstream::println!(
+            "to       {}  {}  {} attempts  last {}  ended {}",
+            show::text(&delivery["target"]),
+            show::text(&delivery["state"]),
+            show::text(&delivery["attempts"]),
+            show::text(&delivery["last_status"]),
+            show::text(&delivery["ended_at"])
+        );
+    }
+    print_document("document", &found["document"]);
+}
+
+fn print_errors(errors: &Value) {
+    for error in errors.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let place = show::text(&error["at"]["path"]);
+        let offset = error["at"]["offset"].as_u64().map(|offset| format!(", byte {offset}")).unwrap_or_default();
+        let line = format!("{place}{offset}: {} ({})", show::text(&error["message"]), show::text(&error["code"]));
+        anstream::println!("  at     {}", show::safe(&line));
+    }
+}
+
+fn print_document(title: &str, document: &Value) {
+    if document.is_null() {
+        return;
+    }
+    anstream::println!("{title}  {}, {} bytes", show::text(&document["media_type"]), show::text(&document["length"]));
+    match document["text"].as_str() {
+        Some(text) => anstream::print!("{}", show::excerpt(&text.replace('~', "~\n"), 12, "  ")),
+        None => anstream::println!("  (not text)"),
+    }
+}
+
+fn print_exception(found: &Value) {
+    let exception = &found["exception"];
+    let route = format!("{} → {}", show::text(&exception["partner"]), show::text(&exception["target"]));
+    let waiting = exception["waiting"].as_u64().unwrap_or(0);
+    anstream::println!(
+        "{}   {}   since {}   holds {waiting} later events",
+        show::safe(&route),
+        show::safe(&show::keys(&exception["keys"])),
+        show::text(&exception["since"])
+    );
+    anstream::println!("{}, from message {}", show::text(&exception["type"]), show::text(&found["message_id"]));
+    let cause = &exception["cause"];
+    anstream::println!("  why      {}: {}", show::text(&cause["code"]), show::safe(&show::text(&cause["detail"])));
+    print_errors(&cause["diagnostics"]);
+    for attempt in found["attempts"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let said = if attempt["status"].is_null() { show::text(&attempt["error"]) } else { show::text(&attempt["status"]) };
+        let excerpt = attempt["excerpt"].as_str().map(|text| format!(": \"{text}\"")).unwrap_or_default();
+        anstream::println!("  tried    {}  {}", show::text(&attempt["started_at"]), show::safe(&format!("{said}{excerpt}")));
+    }
+    if let Some(resolution) = exception["resolution"].as_object() {
+        anstream::println!("  ended    {} by {}", show::text(&resolution["action"]), show::safe(&show::text(&resolution["by"])));
+    }
+    print_document("came as", &found["document"]);
+    print_document("sent as", &found["outbound"]["document"]);
+    if exception["resolution"].is_null() {
+        let id = show::text(&exception["id"]);
+        anstream::println!("do\n  retry     crossdock exception retry {id}\n  discard   crossdock exception discard {id} --reason \"…\"");
+    }
+}

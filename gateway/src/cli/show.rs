@@ -1,0 +1,73 @@
+//! How look-ups print: aligned columns for people, JSON lines for machines, nothing raw from outside.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// Prints one JSON line.
+pub fn line(value: &Value) {
+    anstream::println!("{value}");
+}
+
+/// Prints rows under headings, columns aligned; says so if there are none.
+pub fn table(headings: &[&str], rows: &[Vec<String>], nothing: &str) {
+    if rows.is_empty() {
+        anstream::eprintln!("{nothing}");
+        return;
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(headings.iter().map(|heading| heading.to_string()));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for line in table.lines() {
+        anstream::println!("{}", line.trim_end());
+    }
+}
+
+/// The text of a value; `-` for nothing.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Business keys as people read them: `order 8841-22, shipment 4711`.
+pub fn keys(value: &Value) -> String {
+    let keys = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let keys: Vec<String> = keys.iter().map(|key| format!("{} {}", text(&key["kind"]), text(&key["value"]))).collect();
+    keys.join(", ")
+}
+
+/// Text from outside made safe for a terminal: control characters shown, not obeyed.
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\n' {
+            let _ = write!(out, "{}", letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// The first `lines` lines of a text, safe and indented.
+pub fn excerpt(text: &str, lines: usize, indent: &str) -> String {
+    let all: Vec<&str> = text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).collect();
+    let mut out = String::new();
+    for line in all.iter().take(lines) {
+        let cut: String = safe(line).chars().take(96).collect();
+        let _ = writeln!(out, "{indent}{cut}");
+    }
+    if all.len() > lines {
+        let _ = writeln!(out, "{indent}… {} more lines", all.len() - lines);
+    }
+    out
+}

@@ -1,0 +1,167 @@
+//! Logs and metrics: how the gateway speaks to its operators.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use tracing::{Event, Subscriber, field::Visit};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+/// Labels of one kind of request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// `api/operation`, or `-` before it is known.
+    pub operation: String,
+    /// The partner, or `-` before it is known.
+    pub partner: String,
+    /// Status of the answer.
+    pub status: u16,
+}
+
+/// Labels of a target's deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TargetLabels {
+    /// The target.
+    pub target: String,
+    /// `ready`, `waiting`, `parked`.
+    pub state: String,
+}
+
+/// The figures that `/metrics` shows.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by operation, partner and status.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Seconds from the end of a request's headers to its answer.
+    pub took: Histogram,
+    /// Seconds of CPU that mappers took, a message.
+    pub mapping: Histogram,
+    /// Deliveries that are not finished.
+    pub pending: Family<TargetLabels, Gauge<f64, AtomicU64>>,
+    /// Open exceptions.
+    pub exceptions: Gauge,
+    /// Revisions that took force since the start.
+    pub reloads: Counter,
+    /// Policy folders that were refused since the start.
+    pub refused_reloads: Counter,
+}
+
+impl Metrics {
+    /// All figures, at zero.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("crossdock");
+        let requests = Family::default();
+        let pending = Family::default();
+        let took = Histogram::new(BUCKETS);
+        let mapping = Histogram::new(BUCKETS);
+        let (exceptions, reloads, refused_reloads) = (Gauge::default(), Counter::default(), Counter::default());
+        registry.register("requests", "Requests by operation, partner and status", requests.clone());
+        registry.register("request_seconds", "Seconds to the answer", took.clone());
+        registry.register("mapper_cpu_seconds", "CPU seconds of a mapping", mapping.clone());
+        registry.register("deliveries_pending", "Deliveries that are not finished", pending.clone());
+        registry.register("exceptions_open", "Exceptions that wait for a person", exceptions.clone());
+        registry.register("policy_reloads", "Revisions that took force", reloads.clone());
+        registry.register("policy_reloads_refused", "Policy folders that were refused", refused_reloads.clone());
+        Arc::new(Self { registry, requests, took, mapping, pending, exceptions, reloads, refused_reloads })
+    }
+
+    /// The figures in OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("a string takes everything");
+        out
+    }
+}
+
+/// Seconds; from a mapping of a small document to a slow target.
+const BUCKETS: [f64; 13] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
+
+/// Sends log lines to stderr. `CROSSDOCK_LOG` filters them: `warn`, `crossdock::deliver=debug`.
+pub fn start_logs(format: LogFormat, default: &str) {
+    let filter = EnvFilter::try_from_env("CROSSDOCK_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only tests start it twice; the first one stays.
+    let _ = match format {
+        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => subscriber.event_format(Line).try_init(),
+    };
+}
+
+/// `14:02:07.311 accepted  message=01JD8Q… partner=acme-3pl took=0.8ms`
+struct Line;
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let now = jiff::Zoned::now();
+        let level = match *event.metadata().level() {
+            tracing::Level::INFO => "",
+            tracing::Level::WARN => "warning: ",
+            tracing::Level::ERROR => "error: ",
+            _ => "debug: ",
+        };
+        writeln!(writer, "{} {level}{}{}", now.strftime("%H:%M:%S%.3f"), fields.message, fields.rest)
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    rest: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            let _ = write!(self.rest, "  {}={value:?}", field.name());
+        }
+    }
+
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        if field.name() == "message" {
+            self.message = value.escape_debug().to_string();
+        } else {
+            let _ = write!(self.rest, "  {}={}", field.name(), value.escape_debug());
+        }
+    }
+}
+
+/// A duration as people read it: `0.8ms`, `1.2s`.
+pub fn brief(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 0.001 {
+        format!("{:.0}µs", seconds * 1e6)
+    } else if seconds < 1.0 {
+        format!("{:.1}ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.1}s")
+    }
+}

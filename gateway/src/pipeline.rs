@@ -1,0 +1,678 @@
+//! The way of a request, in one function that reads from top to bottom: `serve`.
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tracing::{Instrument, info_span};
+
+use crate::{
+    canonical::{self, Canon, Origin},
+    contract::Selected,
+    deliver,
+    journal::{Accepted, Appended, Destination, Idempotency, Journal, MessageRecord, Refused},
+    mapper::{Call, Context, Host, Mapped, Recorded, Stage},
+    observe::{Metrics, RequestLabels, brief},
+    policy::{Contract, Mapping, Operation, Policies, Snapshot},
+    problem::Problem,
+    refusal::{self, Refusal},
+    server::{Answering, Handler},
+    spool::{Held, Spool},
+    throttle::{self, Limiter, Scope},
+    words::{
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit, Random,
+        Receipt, Severity, Time, json,
+    },
+};
+
+/// Depth of a JSON document.
+const JSON_DEPTH: usize = 64;
+/// Longest `Idempotency-Key`.
+const KEY_BYTES: usize = 255;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Everything that serves requests; one for each process.
+pub struct Gateway {
+    /// The policies in force.
+    pub policies: Arc<Policies>,
+    /// Durable memory.
+    pub journal: Arc<dyn Journal>,
+    /// Runs mappers.
+    pub host: Arc<Host>,
+    /// The canonical check.
+    pub canon: Arc<Canon>,
+    /// Limits; they outlive policies.
+    pub limiter: Arc<Limiter>,
+    /// Bodies on their way in.
+    pub spool: Spool,
+    /// Calls targets, for proxy operations.
+    pub calls: Arc<dyn deliver::Call>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Identifiers.
+    pub ids: Arc<IdSource>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Idempotency keys whose first request is being served.
+    pub keys: KeysInUse,
+}
+
+impl Handler for Gateway {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering {
+        Box::pin(async move { handle(&self, request, peer).await })
+    }
+}
+
+/// What is learned of a request on its way, for its span, its log line and its metrics.
+#[derive(Default)]
+struct Trace {
+    caller: Option<Caller>,
+    operation: Option<Arc<Operation>>,
+    version: Option<String>,
+    mapper: Option<String>,
+    length: u64,
+    events: usize,
+    cpu: Duration,
+}
+
+/// The outer half: id, span, log line, latency, and refusals turned into answers.
+async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answer {
+    let started = Instant::now();
+    let now = gateway.clock.now();
+    let message_id = gateway.ids.message(now, &*gateway.random);
+    let policies = gateway.policies.now();
+    let mut trace = Trace::default();
+    let span = info_span!("request", message = %message_id, revision = %policies.revision);
+    let served = serve(gateway, &policies, message_id, now, request, peer, &mut trace).instrument(span).await;
+    let mut answer = match served {
+        Ok(answer) => {
+            log(&trace, message_id, &policies, started, answer.status(), None);
+            answer
+        }
+        Err(refusal) => {
+            let problem = Problem::new(&refusal, message_id, policies.revision.clone());
+            log(&trace, message_id, &policies, started, refusal.class().status, Some(&refusal));
+            note(gateway, &trace, &problem, now).await;
+            problem.answer(&refusal)
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&message_id.to_string()) {
+        answer.headers_mut().insert("crossdock-message-id", value);
+    }
+    count(gateway, &trace, answer.status(), started);
+    answer
+}
+
+/// The inner half. Each line consumes what the line above proved.
+async fn serve(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    message_id: MessageId,
+    now: Time,
+    request: Request<Incoming>,
+    peer: Option<SocketAddr>,
+    trace: &mut Trace,
+) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    let caller = authenticate(gateway, policies, &head, peer, now).await?;
+    trace.caller = Some(caller.clone());
+    let found = policies.routes.find(&head.method, head.uri.path());
+    let permit = throttle(gateway, policies, &caller, found.as_ref().ok().map(|found| &**found.value), now)?;
+    if let Some(id) = own_message(&head) {
+        return message(gateway, &caller, id, &permit).await;
+    }
+    let found = found?;
+    let operation = Arc::clone(found.value);
+    trace.operation = Some(Arc::clone(&operation));
+    let selected = version(&operation, &head, found.version.as_deref(), now)?;
+    trace.version = Some(selected.version.to_string());
+    let contract = grant(&operation, &selected, &caller)?;
+    let key = idempotency(&operation, &head)?;
+    let held = read(gateway, &operation, &contract, &head, body, found.parameters).await?;
+    trace.length = held.document.content.len() as u64;
+    let inbound = check(&operation, &selected, &contract, caller, held.document)?;
+    let answer = match contract.mode {
+        Mode::Exchange => exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await,
+        Mode::Proxy => proxy(gateway, policies, &operation, &contract, inbound, &head, message_id, now, trace).await,
+    };
+    answer.map(|answer| dress(answer, &permit, &selected))
+}
+
+async fn authenticate(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    head: &Parts,
+    peer: Option<SocketAddr>,
+    now: Time,
+) -> Result<Caller, Refusal> {
+    let address = peer.map(|peer| peer.ip());
+    if let Some(address) = address {
+        gateway.limiter.admit_stranger(address, now).map_err(|retry_after| Refusal::TooManyFailures { retry_after })?;
+    }
+    policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
+        if let Some(address) = address {
+            gateway.limiter.note_failure(address, now);
+        }
+        error.into()
+    })
+}
+
+fn throttle(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    caller: &Caller,
+    operation: Option<&Operation>,
+    now: Time,
+) -> Result<Permit, Refusal> {
+    let partner = policies.partners.get(&caller.partner);
+    let mut scopes = Vec::with_capacity(3);
+    if let Some(partner) = partner {
+        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
+        if let Some(limit) = partner.credentials.get(&caller.credential) {
+            scopes.push(Scope { name: "credential", key: &caller.credential, limit });
+        }
+    }
+    if let Some(operation) = operation {
+        scopes.push(Scope { name: "operation", key: &operation.id, limit: &operation.limit });
+    }
+    Ok(gateway.limiter.admit(&scopes, now)?)
+}
+
+fn version(operation: &Operation, head: &Parts, in_path: Option<&str>, now: Time) -> Result<Selected, Refusal> {
+    Ok(operation.lives.select(in_path, &head.headers, now)?)
+}
+
+fn grant(operation: &Operation, selected: &Selected, caller: &Caller) -> Result<Arc<Contract>, Refusal> {
+    let granted = operation.grants.get(&caller.partner).is_some_and(|versions| versions.contains(&selected.version));
+    let contract = operation.versions.get(&selected.version);
+    let (true, Some(contract)) = (granted, contract) else {
+        return Err(Refusal::NotGranted {
+            operation: operation.id.clone(),
+            version: selected.version.to_string(),
+            rule: operation.rule.clone(),
+        });
+    };
+    let missing: Vec<String> =
+        operation.scopes.iter().filter(|scope| !caller.scopes.contains(scope)).cloned().collect();
+    if missing.is_empty() {
+        Ok(Arc::clone(contract))
+    } else {
+        Err(Refusal::Scopes { missing, rule: operation.rule.clone() })
+    }
+}
+
+fn idempotency(operation: &Operation, head: &Parts) -> Result<Option<String>, Refusal> {
+    let Some(value) = head.headers.get("idempotency-key") else {
+        return if operation.idempotency.required {
+            Err(Refusal::KeyRequired { rule: operation.rule.clone() })
+        } else {
+            Ok(None)
+        };
+    };
+    // The draft asks for a structured-field string; most clients send the bare text. Both are taken.
+    let text = value.to_str().map_err(|_| Refusal::KeyMalformed)?.trim();
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if text.is_empty() || text.len() > KEY_BYTES {
+        return Err(Refusal::KeyMalformed);
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// A body with its media type, and its share of the bytes in flight until it is dropped.
+struct Body {
+    document: Document,
+    _held: Held,
+}
+
+async fn read(
+    gateway: &Gateway,
+    operation: &Operation,
+    contract: &Contract,
+    head: &Parts,
+    body: Incoming,
+    parameters: Pairs,
+) -> Result<Body, Refusal> {
+    if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+        return Err(Refusal::Encoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+    }
+    let media_type = media_type(&head.headers);
+    let taken = &contract.media_types;
+    if !taken.is_empty() && !taken.contains(&media_type) {
+        return Err(Refusal::MediaType { sent: media_type, taken: taken.clone() });
+    }
+    let held = gateway.spool.read(body, operation.body_max).await?;
+    let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
+    if held.content.is_empty() && !bodiless {
+        return Err(Refusal::Empty);
+    }
+    Ok(Body { document: Document { media_type, content: held.content.clone(), parameters }, _held: held })
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn check(
+    operation: &Operation,
+    selected: &Selected,
+    contract: &Contract,
+    caller: Caller,
+    document: Document,
+) -> Result<Inbound, Refusal> {
+    if let Some(schema) = &contract.schema {
+        let value = json::read(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
+        schema.check(&value, &document.content).map_err(Refusal::Schema)?;
+    }
+    let (api, operation, version) = (operation.api.clone(), operation.name.clone(), selected.version.clone());
+    Ok(Inbound { caller, api, operation, version, document })
+}
+
+/// Exchange: map, check, append; the receipt is the answer.
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
+async fn exchange(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    operation: &Operation,
+    contract: &Contract,
+    inbound: Inbound,
+    key: Option<String>,
+    message_id: MessageId,
+    now: Time,
+    trace: &mut Trace,
+) -> Result<Answer, Refusal> {
+    let mapping = contract.mapping.as_ref().ok_or(Refusal::Mode(Mode::Exchange))?;
+    trace.mapper = Some(mapping.title());
+    let digest = Digest::of(&inbound.document.content);
+    let in_use = match key {
+        None => None,
+        Some(key) => {
+            let in_use = InUse::new(gateway, operation, &inbound, &digest, key, now).await?;
+            if let Some(receipt) = in_use.remembered {
+                trace.events = receipt.events.len();
+                return Ok(receipt_answer(&receipt, true));
+            }
+            Some(in_use)
+        }
+    };
+    let mapped = map(gateway, policies, mapping, &inbound, Stage::Request, now, trace).await?;
+    let diagnostics = mapped.diagnostics;
+    let events = canonical(gateway, policies, mapping, &inbound, mapped.drafts, digest, now)?;
+    trace.events = events.len();
+    let events = events.into_iter().map(|event| destined(policies, &inbound, event)).collect();
+    let accepted = Accepted {
+        message_id,
+        partner: inbound.caller.partner,
+        api: inbound.api,
+        operation: inbound.operation,
+        version: inbound.version,
+        credential: inbound.caller.credential.to_string(),
+        received_at: now,
+        revision: policies.revision.clone(),
+        document: inbound.document,
+        document_digest: digest,
+        mapper: mapping.mapper.name().clone(),
+        mapper_digest: mapping.mapper.digest(),
+        diagnostics,
+        events,
+        idempotency: in_use.as_ref().map(|in_use| in_use.idempotency.clone()),
+    };
+    match gateway.journal.append(accepted).await? {
+        Appended::Stored(receipt) => Ok(receipt_answer(&receipt, false)),
+        Appended::Remembered(before) => {
+            let asked = in_use.map(|in_use| in_use.idempotency.fingerprint);
+            if asked == Some(before.fingerprint) {
+                Ok(receipt_answer(&before.receipt, true))
+            } else {
+                Err(Refusal::KeyReused)
+            }
+        }
+    }
+}
+
+async fn map(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    mapping: &Mapping,
+    inbound: &Inbound,
+    stage: Stage,
+    now: Time,
+    trace: &mut Trace,
+) -> Result<Mapped, Refusal> {
+    let call = call(policies, mapping, inbound, stage, now);
+    let ran = gateway.host.to_canonical(&mapping.mapper, call, inbound.document.clone()).await;
+    let ran = ran.map_err(|failure| refused(mapping, failure))?;
+    trace.cpu += ran.usage.cpu;
+    let mut mapped = ran.value;
+    // A rejected unit sinks its document: all of its events, or none.
+    let rejected: Vec<_> = mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
+    let errors = mapped.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    if errors || !rejected.is_empty() {
+        let mut diagnostics = rejected;
+        diagnostics.append(&mut mapped.diagnostics);
+        return Err(refused(mapping, crate::mapper::Failure::Refused(diagnostics)));
+    }
+    Ok(mapped)
+}
+
+fn canonical(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    mapping: &Mapping,
+    inbound: &Inbound,
+    drafts: Vec<Draft>,
+    document: Digest,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
+    if drafts.is_empty() {
+        return Err(Refusal::NoEvents { name: mapping.title() });
+    }
+    let zone = policies.partners.get(&inbound.caller.partner).and_then(|partner| partner.zone.as_deref());
+    let origin = Origin { partner: &inbound.caller.partner, api: &inbound.api, document, recorded_at: now, zone };
+    let events = gateway.canon.check(drafts, &origin, &gateway.ids, &*gateway.random);
+    events.map_err(|error| Refusal::Canonical { name: mapping.title(), error })
+}
+
+/// An event and every target that a subscription sends it to.
+fn destined(policies: &Snapshot, inbound: &Inbound, event: Event) -> (Event, Vec<Destination>) {
+    let wanted = policies.subscriptions.iter().filter(|found| found.wants(&inbound.caller.partner, &event));
+    let destinations = wanted
+        .map(|found| Destination { subscription: found.name.clone(), target: found.target.clone() })
+        .collect();
+    (event, destinations)
+}
+
+/// Proxy: the target's answer, mapped back, is the answer.
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
+async fn proxy(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    operation: &Operation,
+    contract: &Contract,
+    inbound: Inbound,
+    head: &Parts,
+    message_id: MessageId,
+    now: Time,
+    trace: &mut Trace,
+) -> Result<Answer, Refusal> {
+    let target = contract.target.as_ref().ok_or(Refusal::Mode(Mode::Proxy))?;
+    trace.mapper = contract.mapping.as_ref().map(Mapping::title);
+    let outbound = outward(gateway, policies, contract, &inbound, message_id, now, trace).await?;
+    let request = deliver::Request {
+        method: head.method.clone(),
+        query: head.uri.query().map(str::to_owned),
+        document: outbound,
+        idempotency_key: None,
+        webhook_id: message_id.to_string(),
+        sent_at: gateway.clock.now(),
+        answer_max: operation.body_max,
+    };
+    let failed = |what: String, retryable| Refusal::Target { target: target.name.to_string(), what, retryable };
+    let answer = gateway.calls.call(target, request).await.map_err(|error| failed(error.to_string(), true))?;
+    if answer.truncated {
+        return Err(failed(format!("an answer of more than {} bytes", operation.body_max), false));
+    }
+    let Some((theirs, ours)) = contract.target_mapping.as_ref().zip(contract.mapping.as_ref()) else {
+        return Ok(passed_on(answer));
+    };
+    if !answer.status.is_success() {
+        return Err(failed(format!("answered {}", answer.status), answer.status.is_server_error()));
+    }
+    let returned = Document {
+        media_type: answer.media_type.clone(),
+        content: answer.content,
+        parameters: Vec::new(),
+    };
+    if returned.content.is_empty() {
+        return Ok(plain(answer.status, &returned.media_type, returned.content));
+    }
+    let inbound = Inbound { document: returned, ..inbound };
+    let digest = Digest::of(&inbound.document.content);
+    let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, now, trace).await?;
+    let events = canonical(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
+    let document = from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
+    Ok(plain(answer.status, &document.media_type, document.content))
+}
+
+/// What a proxy operation sends: the document as it came, the canonical events, or the target's own format.
+async fn outward(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    contract: &Contract,
+    inbound: &Inbound,
+    message_id: MessageId,
+    now: Time,
+    trace: &mut Trace,
+) -> Result<Document, Refusal> {
+    let Some(mapping) = &contract.mapping else { return Ok(inbound.document.clone()) };
+    let digest = Digest::of(&inbound.document.content);
+    let mapped = map(gateway, policies, mapping, inbound, Stage::Request, now, trace).await?;
+    let events = canonical(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
+    trace.events = events.len();
+    match &contract.target_mapping {
+        Some(theirs) => from_canonical(gateway, policies, theirs, inbound, events, Stage::Request, now, trace).await,
+        None => Ok(canonical::document(&events, message_id)),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
+async fn from_canonical(
+    gateway: &Gateway,
+    policies: &Snapshot,
+    mapping: &Mapping,
+    inbound: &Inbound,
+    events: Vec<Event>,
+    stage: Stage,
+    now: Time,
+    trace: &mut Trace,
+) -> Result<Document, Refusal> {
+    let call = call(policies, mapping, inbound, stage, now);
+    let events = events.into_iter().map(|event| Recorded { event }).collect();
+    let ran = gateway.host.from_canonical(&mapping.mapper, call, events).await;
+    let ran = ran.map_err(|failure| refused(mapping, failure))?;
+    trace.cpu += ran.usage.cpu;
+    Ok(ran.value)
+}
+
+fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage, now: Time) -> Call {
+    let partner = policies.partners.get(&inbound.caller.partner);
+    let context = Context {
+        partner: inbound.caller.partner.to_string(),
+        sender: partner.map(|partner| partner.sender.clone()).unwrap_or_default(),
+        receiver: partner.map(|partner| partner.receiver.clone()).unwrap_or_default(),
+        operation: inbound.operation.to_string(),
+        version: inbound.version.to_string(),
+        stage,
+        received_at: now,
+        zone: partner.and_then(|partner| partner.zone.clone()),
+        control_numbers: Vec::new(),
+        config: mapping.config.clone(),
+    };
+    Call {
+        partner: inbound.caller.partner.clone(),
+        context,
+        tables: Arc::clone(&mapping.tables),
+        limits: mapping.limits.clone(),
+    }
+}
+
+fn refused(mapping: &Mapping, failure: crate::mapper::Failure) -> Refusal {
+    Refusal::Mapper { name: mapping.title(), failure, rule: mapping.rule.clone() }
+}
+
+/// `GET /messages/{id}`: what became of a message, for the partner that sent it.
+fn own_message(head: &Parts) -> Option<&str> {
+    let id = head.uri.path().strip_prefix("/messages/")?;
+    (head.method == Method::GET && !id.contains('/')).then_some(id)
+}
+
+async fn message(gateway: &Gateway, caller: &Caller, id: &str, permit: &Permit) -> Result<Answer, Refusal> {
+    let id: MessageId = id.parse().map_err(|_| Refusal::NoMessage)?;
+    let found = gateway.journal.message(id).await?;
+    let found = found.filter(|found| found.summary.partner == caller.partner).ok_or(Refusal::NoMessage)?;
+    let mut answer = plain(StatusCode::OK, "application/json", partner_view(&found).to_string().into());
+    throttle::write_fields(answer.headers_mut(), &permit.limits);
+    Ok(answer)
+}
+
+/// A message as its sender may see it: no target's answers, no other partner's names.
+fn partner_view(found: &MessageRecord) -> serde_json::Value {
+    let problem: Option<serde_json::Value> = found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let deliveries: Vec<_> = found
+        .deliveries
+        .iter()
+        .map(|delivery| {
+            serde_json::json!({ "event": delivery.event, "type": delivery.kind, "state": delivery.state,
+                "attempts": delivery.attempts, "ended_at": delivery.ended_at })
+        })
+        .collect();
+    serde_json::json!({ "message": found.summary, "receipt": found.receipt, "problem": problem, "deliveries": deliveries })
+}
+
+fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
+    let body = serde_json::to_vec(receipt).expect("a receipt has only strings and numbers");
+    let mut answer = plain(StatusCode::ACCEPTED, "application/json", body.into());
+    if let Ok(location) = HeaderValue::from_str(&format!("/messages/{}", receipt.message_id)) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    if replayed {
+        answer.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+fn passed_on(answer: deliver::Answer) -> Answer {
+    plain(answer.status, &answer.media_type, answer.content)
+}
+
+fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(content));
+    *answer.status_mut() = status;
+    if let Ok(value) = HeaderValue::from_str(media_type) {
+        answer.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    answer
+}
+
+/// Puts on the fields that every served answer carries.
+fn dress(mut answer: Answer, permit: &Permit, selected: &Selected) -> Answer {
+    let headers = answer.headers_mut();
+    throttle::write_fields(headers, &permit.limits);
+    selected.write_fields(headers);
+    answer
+}
+
+/// Idempotency keys whose first request is being served.
+#[derive(Clone, Default)]
+pub struct KeysInUse(Arc<Mutex<HashSet<(String, String)>>>);
+
+/// A key that this request alone uses, until it is dropped.
+struct InUse {
+    keys: KeysInUse,
+    entry: (String, String),
+    idempotency: Idempotency,
+    remembered: Option<Receipt>,
+}
+
+impl InUse {
+    async fn new(
+        gateway: &Gateway,
+        operation: &Operation,
+        inbound: &Inbound,
+        document: &Digest,
+        key: String,
+        now: Time,
+    ) -> Result<Self, Refusal> {
+        let partner = inbound.caller.partner.clone();
+        let entry = (partner.to_string(), key.clone());
+        let fingerprint = Digest::of(format!("{}\n{}\n{document}", operation.id, inbound.version).as_bytes());
+        if !gateway.keys.0.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone()) {
+            return Err(Refusal::KeyBusy);
+        }
+        let expires_at = now.after(operation.idempotency.ttl);
+        let idempotency = Idempotency { key: key.clone(), fingerprint, expires_at };
+        let mut in_use = Self { keys: gateway.keys.clone(), entry, idempotency, remembered: None };
+        if let Some(before) = gateway.journal.remembered(partner, key, now).await? {
+            if before.fingerprint != fingerprint {
+                return Err(Refusal::KeyReused);
+            }
+            in_use.remembered = Some(before.receipt);
+        }
+        Ok(in_use)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.entry);
+    }
+}
+
+fn log(
+    trace: &Trace,
+    message_id: MessageId,
+    policies: &Snapshot,
+    started: Instant,
+    status: StatusCode,
+    refusal: Option<&Refusal>,
+) {
+    let partner = trace.caller.as_ref().map_or("-", |caller| caller.partner.as_str());
+    let operation = trace.operation.as_ref().map_or("-", |operation| operation.id.as_str());
+    let version = trace.version.as_deref().unwrap_or("-");
+    let mapper = trace.mapper.as_deref().unwrap_or("-");
+    let (took, revision) = (brief(started.elapsed()), policies.revision.as_str());
+    let (status, events, length) = (status.as_u16(), trace.events, trace.length);
+    match refusal {
+        None => tracing::info!(
+            %message_id, partner, operation, version, mapper, status, length, events, took, revision, "accepted"
+        ),
+        Some(refusal) => tracing::info!(
+            %message_id, partner, operation, version, mapper, status, length, took, revision,
+            reason = refusal.to_string(), "refused"
+        ),
+    }
+}
+
+/// Keeps a line about a refusal, so that its sender can look it up. Strangers and throttled calls leave none:
+/// they must not be able to fill the disk.
+async fn note(gateway: &Gateway, trace: &Trace, problem: &Problem, now: Time) {
+    let Some(caller) = &trace.caller else { return };
+    if matches!(problem.status, 404 | 405 | 429 | 503) {
+        return;
+    }
+    let refused = Refused {
+        message_id: problem.message_id,
+        partner: caller.partner.clone(),
+        operation: trace.operation.as_ref().map_or_else(|| "-".to_owned(), |operation| operation.id.clone()),
+        received_at: now,
+        revision: problem.revision.clone(),
+        length: trace.length,
+        problem: problem.json(),
+    };
+    if let Err(error) = gateway.journal.note_refusal(refused).await {
+        tracing::debug!(%error, "a refusal was not noted");
+    }
+}
+
+fn count(gateway: &Gateway, trace: &Trace, status: StatusCode, started: Instant) {
+    let labels = RequestLabels {
+        operation: trace.operation.as_ref().map_or_else(|| "-".to_owned(), |operation| operation.id.clone()),
+        partner: trace.caller.as_ref().map_or_else(|| "-".to_owned(), |caller| caller.partner.to_string()),
+        status: status.as_u16(),
+    };
+    gateway.metrics.requests.get_or_create(&labels).inc();
+    gateway.metrics.took.observe(started.elapsed().as_secs_f64());
+    if !trace.cpu.is_zero() {
+        gateway.metrics.mapping.observe(trace.cpu.as_secs_f64());
+    }
+}

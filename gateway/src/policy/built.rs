@@ -1,0 +1,401 @@
+//! From checked to live: schemas compiled, secrets read, mappers bound, routes laid. One `Snapshot` serves a
+//! message from its first stage to its last.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    checked::{self, Checked, MapperRef, MapperRun},
+    outward::Outward,
+    secrets::Secrets,
+};
+use crate::{
+    auth::{Authenticator, KeySets},
+    contract::{Lives, Routes, Schema},
+    deliver::{self, Plan, Target},
+    mapper::{self, Host, Mapper, Tables},
+    throttle,
+    words::{
+        ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
+        TargetName, VersionName,
+    },
+};
+
+/// Everything in force at one moment.
+pub struct Snapshot {
+    /// Its name.
+    pub revision: Revision,
+    /// The estate.
+    pub estate: EstateName,
+    /// Tells who is calling.
+    pub authenticator: Authenticator,
+    /// Partners by name.
+    pub partners: HashMap<PartnerName, Arc<Partner>>,
+    /// Operations by method and path.
+    pub routes: Routes<Arc<Operation>>,
+    /// Where events go.
+    pub subscriptions: Vec<Arc<Subscription>>,
+    /// Systems that events are delivered to.
+    pub targets: BTreeMap<TargetName, Arc<Target>>,
+}
+
+/// What a request needs to know of its partner.
+pub struct Partner {
+    /// IANA zone for times that carry none.
+    pub zone: Option<String>,
+    /// Its identity in interchanges.
+    pub sender: String,
+    /// Ours, towards it.
+    pub receiver: String,
+    /// Limits over all of its credentials.
+    pub limit: throttle::Limit,
+    /// Limits of single credentials.
+    pub credentials: HashMap<Arc<str>, throttle::Limit>,
+}
+
+/// A method and a path, with everything that its requests meet.
+pub struct Operation {
+    /// `api/operation`.
+    pub id: String,
+    /// The API.
+    pub api: ApiName,
+    /// The operation.
+    pub name: OperationName,
+    /// Scopes that a credential must carry.
+    pub scopes: Vec<String>,
+    /// Limit for each partner.
+    pub limit: throttle::Limit,
+    /// About `Idempotency-Key`.
+    pub idempotency: checked::Idempotency,
+    /// The versions of its API.
+    pub lives: Arc<Lives>,
+    /// What it does in each version.
+    pub versions: HashMap<VersionName, Arc<Contract>>,
+    /// Who may call it, in which versions.
+    pub grants: HashMap<PartnerName, HashSet<VersionName>>,
+    /// Largest body in bytes.
+    pub body_max: u64,
+    /// Where it stands in the policy.
+    pub rule: String,
+}
+
+/// What an operation does in one version.
+pub struct Contract {
+    /// The schema of its documents.
+    pub schema: Option<Schema>,
+    /// Media types it takes; empty: any.
+    pub media_types: Vec<String>,
+    /// How it answers.
+    pub mode: Mode,
+    /// The mapper of the caller's format.
+    pub mapping: Option<Mapping>,
+    /// Proxy: the system that answers.
+    pub target: Option<Arc<Target>>,
+    /// Proxy: the mapper of the target's format.
+    pub target_mapping: Option<Mapping>,
+}
+
+/// A mapper with all that it is given.
+#[derive(Clone)]
+pub struct Mapping {
+    /// The mapper.
+    pub mapper: Mapper,
+    /// Tables that it may look into.
+    pub tables: Arc<Tables>,
+    /// Its limits.
+    pub limits: mapper::Limits,
+    /// Its configuration, JSON.
+    pub config: Bytes,
+    /// Where the policy names it.
+    pub rule: String,
+}
+
+impl Mapping {
+    /// `x12-wms@1.4.0`
+    pub fn title(&self) -> String {
+        format!("{}@{}", self.mapper.name(), self.mapper.version())
+    }
+}
+
+/// Which events go to a target.
+pub struct Subscription {
+    /// Its name.
+    pub name: SubscriptionName,
+    /// Where they go.
+    pub target: TargetName,
+    from: Option<HashSet<PartnerName>>,
+    events: Vec<checked::EventPattern>,
+    delivery: Arc<deliver::Subscription>,
+}
+
+impl Subscription {
+    /// Whether an event of this partner goes here.
+    pub fn wants(&self, partner: &PartnerName, event: &Event) -> bool {
+        let from = self.from.as_ref().is_none_or(|from| from.contains(partner));
+        let major = event.schema_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        from && self.events.iter().any(|pattern| {
+            let version = pattern.versions.is_empty() || major.is_some_and(|major| pattern.versions.contains(&major));
+            pattern.kind == event.kind && version
+        })
+    }
+}
+
+impl Plan for Snapshot {
+    fn targets(&self) -> Vec<Arc<Target>> {
+        self.targets.values().cloned().collect()
+    }
+
+    fn subscription(&self, name: &SubscriptionName) -> Option<Arc<deliver::Subscription>> {
+        let found = self.subscriptions.iter().find(|found| found.name == *name)?;
+        Some(Arc::clone(&found.delivery))
+    }
+}
+
+/// What building needs besides the files.
+pub struct Workshop {
+    /// Runs mappers.
+    pub host: Arc<Host>,
+    /// The policy folder, for paths in it.
+    pub folder: PathBuf,
+    /// Key sets of token issuers; fetched ones outlive a reload.
+    pub keys: Arc<KeySets>,
+}
+
+/// Makes a snapshot of `checked` and the live mappers.
+///
+/// # Errors
+/// Everything that stands in the way, each with its place: a mapper that is not there, a secret that cannot be read.
+pub fn build(
+    checked: &Checked,
+    revision: Revision,
+    mappers: &BTreeMap<MapperName, Mapper>,
+    workshop: &Workshop,
+) -> Result<Snapshot, Vec<String>> {
+    let mut builder = Builder {
+        checked,
+        mappers,
+        workshop,
+        secrets: Secrets::new(workshop.folder.clone()),
+        tables: HashMap::new(),
+        wrong: Vec::new(),
+    };
+    let targets = builder.targets();
+    let routes = builder.routes(&targets);
+    let subscriptions = builder.subscriptions();
+    let authenticator = builder.authenticator();
+    let partners = builder.partners();
+    let (Some(authenticator), Some(routes), true) = (authenticator, routes, builder.wrong.is_empty()) else {
+        return Err(builder.wrong);
+    };
+    let estate = checked.gateway.estate.clone();
+    Ok(Snapshot { revision, estate, authenticator, partners, routes, subscriptions, targets })
+}
+
+struct Builder<'a> {
+    checked: &'a Checked,
+    mappers: &'a BTreeMap<MapperName, Mapper>,
+    workshop: &'a Workshop,
+    secrets: Secrets,
+    /// One set of tables for each combination that is granted.
+    tables: HashMap<Vec<String>, Arc<Tables>>,
+    wrong: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn partners(&self) -> HashMap<PartnerName, Arc<Partner>> {
+        self.checked
+            .partners
+            .values()
+            .map(|partner| {
+                let credentials = partner
+                    .credentials
+                    .iter()
+                    .filter(|credential| credential.limits != checked::Limits::default())
+                    .map(|credential| (Arc::clone(&credential.name), limit(&credential.limits)))
+                    .collect();
+                let built = Partner {
+                    zone: partner.zone.clone(),
+                    sender: partner.edi.as_ref().map(|edi| edi.sender.clone()).unwrap_or_default(),
+                    receiver: partner.edi.as_ref().map(|edi| edi.receiver.clone()).unwrap_or_default(),
+                    limit: limit(&partner.limits),
+                    credentials,
+                };
+                (partner.name.clone(), Arc::new(built))
+            })
+            .collect()
+    }
+
+    fn authenticator(&mut self) -> Option<Authenticator> {
+        let built = super::credentials::build(self.checked, &self.workshop.keys, &self.secrets);
+        built.map_err(|wrong| self.wrong.extend(wrong)).ok()
+    }
+
+    fn targets(&mut self) -> BTreeMap<TargetName, Arc<Target>> {
+        let mut targets = BTreeMap::new();
+        for target in self.checked.targets.values() {
+            match super::targets::build(target, &self.secrets) {
+                Ok(built) => {
+                    targets.insert(target.name.clone(), Arc::new(built));
+                }
+                Err(what) => self.wrong.push(format!("{}: {what}", target.origin)),
+            }
+        }
+        targets
+    }
+
+    fn routes(&mut self, targets: &BTreeMap<TargetName, Arc<Target>>) -> Option<Routes<Arc<Operation>>> {
+        let mut routes = Routes::new();
+        let checked = self.checked;
+        for api in checked.apis.values() {
+            let lives = Arc::new(super::lives::build(api));
+            for operation in api.operations.values() {
+                let built = self.operation(api, operation, &lives, targets);
+                if let Err(error) = routes.add(&operation.method, &operation.path, Arc::new(built)) {
+                    self.wrong.push(format!("{}: {error}", operation.origin));
+                }
+            }
+        }
+        self.wrong.is_empty().then_some(routes)
+    }
+
+    fn operation(
+        &mut self,
+        api: &checked::Api,
+        operation: &checked::Operation,
+        lives: &Arc<Lives>,
+        targets: &BTreeMap<TargetName, Arc<Target>>,
+    ) -> Operation {
+        let mut versions = HashMap::new();
+        for (version, binding) in &operation.versions {
+            versions.insert(version.clone(), Arc::new(self.contract(binding, targets)));
+        }
+        let mut grants: HashMap<PartnerName, HashSet<VersionName>> = HashMap::new();
+        for grant in api.grants.iter().filter(|grant| grant.operations.contains(&operation.name)) {
+            grants.entry(grant.partner.clone()).or_default().extend(grant.versions.iter().cloned());
+        }
+        Operation {
+            id: format!("{}/{}", api.name, operation.name),
+            api: api.name.clone(),
+            name: operation.name.clone(),
+            scopes: operation.scopes.clone(),
+            limit: limit(&operation.limits),
+            idempotency: operation.idempotency,
+            lives: Arc::clone(lives),
+            versions,
+            grants,
+            body_max: self.checked.gateway.limits.body_max_bytes,
+            rule: operation.origin.to_string(),
+        }
+    }
+
+    fn contract(&mut self, binding: &checked::Binding, targets: &BTreeMap<TargetName, Arc<Target>>) -> Contract {
+        let schema = binding.schema.as_ref().and_then(|path| {
+            let text = self.checked.schemas.get(path)?;
+            Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
+        });
+        Contract {
+            schema,
+            media_types: binding.media_types.clone(),
+            mode: binding.mode,
+            mapping: binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
+            target: binding.target.as_ref().and_then(|name| targets.get(name).cloned()),
+            target_mapping: binding.target_mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
+        }
+    }
+
+    fn subscriptions(&mut self) -> Vec<Arc<Subscription>> {
+        let mut subscriptions = Vec::new();
+        for subscription in self.checked.subscriptions.values() {
+            let mapping = match &subscription.mapper {
+                None => None,
+                Some(mapper) => match self.mapping(mapper, &subscription.run) {
+                    None => continue,
+                    mapping => mapping,
+                },
+            };
+            let owner = self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
+            let zone = owner.and_then(|owner| self.checked.partners.get(owner)?.zone.clone());
+            let map = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
+            let delivery = deliver::Subscription {
+                name: subscription.name.clone(),
+                target: subscription.target.clone(),
+                map,
+            };
+            subscriptions.push(Arc::new(Subscription {
+                name: subscription.name.clone(),
+                target: subscription.target.clone(),
+                from: subscription.from.as_ref().map(|from| from.iter().cloned().collect()),
+                events: subscription.events.clone(),
+                delivery: Arc::new(delivery),
+            }));
+        }
+        subscriptions
+    }
+
+    fn mapping(&mut self, wanted: &MapperRef, run: &MapperRun) -> Option<Mapping> {
+        let Some(mapper) = self.mappers.get(&wanted.name) else {
+            self.wrong.push(format!(
+                "{}: mapper `{wanted}` is not here\n  help: crossdock plugin build {} && crossdock plugin push {}",
+                wanted.origin, wanted.name, wanted.name
+            ));
+            return None;
+        };
+        if !wanted.fits(mapper.version()) {
+            self.wrong.push(format!("{}: `{wanted}` is asked for, {} is live", wanted.origin, mapper.version()));
+            return None;
+        }
+        let config = Value::Object(run.config.clone()).to_string();
+        Some(Mapping {
+            mapper: mapper.clone(),
+            tables: self.granted(&run.tables),
+            limits: limits(&run.limits),
+            config: config.into(),
+            rule: wanted.origin.to_string(),
+        })
+    }
+
+    fn granted(&mut self, names: &[String]) -> Arc<Tables> {
+        let checked = self.checked;
+        let tables = self.tables.entry(names.to_vec()).or_insert_with(|| {
+            let mut tables = Tables::default();
+            for table in names.iter().filter_map(|name| checked.tables.get(name)) {
+                tables.insert(&table.name, &table.columns, &table.keys, &table.rows);
+            }
+            Arc::new(tables)
+        });
+        Arc::clone(tables)
+    }
+}
+
+fn limit(limits: &checked::Limits) -> throttle::Limit {
+    let rate = limits.rate.and_then(|rate| {
+        Some(throttle::Rate { requests: rate.requests.try_into().ok()?, per: rate.per, burst: rate.burst.try_into().ok()? })
+    });
+    throttle::Limit { rate, concurrency: limits.concurrency }
+}
+
+fn limits(set: &checked::MapperLimits) -> mapper::Limits {
+    let mut limits = mapper::Limits::default();
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    if let Some(cpu) = set.cpu {
+        limits.cpu = cpu;
+        limits.cpu_per_10_kib = Duration::ZERO;
+    }
+    if let Some(memory) = set.memory_bytes {
+        limits.memory_bytes = bytes(memory);
+    }
+    if let Some(input) = set.input_bytes {
+        limits.input_bytes = bytes(input);
+    }
+    if let Some(output) = set.output_bytes {
+        limits.output_bytes = Some(bytes(output));
+    }
+    limits
+}

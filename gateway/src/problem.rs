@@ -1,0 +1,213 @@
+//! A refusal as the caller reads it: problem details (RFC 9457).
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::{
+    mapper,
+    refusal::{Fault, Refusal},
+    throttle,
+    words::{Diagnostic, MessageId, Revision},
+};
+
+/// Diagnostics that one answer carries.
+const MOST_ERRORS: usize = 20;
+
+/// Problem details as they are sent and stored.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// Stable address of the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What kind of problem it is, in words.
+    pub title: &'static str,
+    /// Status of the answer.
+    pub status: u16,
+    /// What is wrong with this very request and what to do.
+    pub detail: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// The message, for look-ups.
+    pub message_id: MessageId,
+    /// The revision that decided.
+    pub revision: Revision,
+    /// Places in the caller's own document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Diagnostic>,
+}
+
+impl Problem {
+    /// Says `refusal` to the caller of `message_id`.
+    pub fn new(refusal: &Refusal, message_id: MessageId, revision: Revision) -> Self {
+        let class = refusal.class();
+        let mut errors = errors(refusal);
+        let detail = detail(refusal, &errors);
+        errors.truncate(MOST_ERRORS);
+        Self {
+            kind: format!("https://crossdock.dev/problems/{}", class.name),
+            title: class.title,
+            status: class.status.as_u16(),
+            detail,
+            fault: class.fault,
+            retryable: class.retryable,
+            message_id,
+            revision,
+            errors,
+        }
+    }
+
+    /// The problem as JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("a problem has only strings and numbers")
+    }
+
+    /// The answer, with the fields that belong to this kind of refusal.
+    pub fn answer(&self, refusal: &Refusal) -> Response<Full<Bytes>> {
+        let mut answer = Response::new(Full::new(Bytes::from(self.json())));
+        *answer.status_mut() = refusal.class().status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match refusal {
+            Refusal::Unauthenticated(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crossdock\""));
+            }
+            Refusal::TooMany(exceeded) => {
+                throttle::write_fields(headers, &exceeded.all);
+                headers.insert(header::RETRY_AFTER, seconds(exceeded.retry_after));
+            }
+            Refusal::TooManyFailures { retry_after } => {
+                headers.insert(header::RETRY_AFTER, seconds(*retry_after));
+            }
+            Refusal::Method { allow } => {
+                if let Ok(value) = HeaderValue::from_str(allow) {
+                    headers.insert(header::ALLOW, value);
+                }
+            }
+            Refusal::MediaType { taken, .. } => {
+                if let Ok(value) = HeaderValue::from_str(&taken.join(", ")) {
+                    headers.insert(header::ACCEPT, value);
+                }
+            }
+            _ if self.status == 503 => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        if self.status == 408 || matches!(refusal, Refusal::Body(_)) {
+            // The rest of the body is still on its way: this connection cannot be used again.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+}
+
+fn seconds(wait: std::time::Duration) -> HeaderValue {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(whole.max(1))
+}
+
+fn errors(refusal: &Refusal) -> Vec<Diagnostic> {
+    match refusal {
+        Refusal::NotJson(diagnostic) => vec![(**diagnostic).clone()],
+        Refusal::Schema(diagnostics) => diagnostics.clone(),
+        Refusal::Mapper { failure: mapper::Failure::Refused(diagnostics), .. } => diagnostics.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// One sentence or two: what is wrong, and what to do.
+fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
+    match refusal {
+        Refusal::Unauthenticated(_) => {
+            "Send one valid credential: an API key or a token that is granted to you, and not expired.".to_owned()
+        }
+        Refusal::TooMany(exceeded) => format!(
+            "The limit `{}` allows {} requests in {} s. Try again in {} s.",
+            exceeded.limit.name,
+            exceeded.limit.quota,
+            exceeded.limit.window.as_secs(),
+            exceeded.retry_after.as_secs() + 1
+        ),
+        Refusal::TooManyFailures { retry_after } => {
+            format!("Too many calls without a valid credential came from your address. Try again in {} s.", retry_after.as_secs() + 1)
+        }
+        Refusal::NoOperation => "No operation that is granted to you has this path.".to_owned(),
+        Refusal::Method { allow } => format!("This path takes {allow}."),
+        Refusal::NotGranted { operation, version, .. } => {
+            format!("{operation} {version} is not granted to you. Ask the owner of the API for a grant.")
+        }
+        Refusal::Scopes { missing, .. } => {
+            format!("The credential lacks {}. Ask for a token or key that carries it.", missing.join(", "))
+        }
+        Refusal::Version { asked, served } => format!("There is no version `{asked}`. Served: {}.", served.join(", ")),
+        Refusal::Retired { version, successor } => match successor {
+            Some(successor) => format!("Version {version} has reached its sunset. Use {successor}."),
+            None => format!("Version {version} has reached its sunset, and nothing takes its place."),
+        },
+        Refusal::Body(error) => body(error),
+        Refusal::Empty => "The request has no body. Send the document as the body.".to_owned(),
+        Refusal::MediaType { sent, taken } => {
+            format!("The document came as `{sent}`. Taken: {}.", taken.join(", "))
+        }
+        Refusal::Encoding(encoding) => format!("The body is encoded as `{encoding}`. Send it as it is."),
+        Refusal::NotJson(diagnostic) => format!("{}. Nothing was kept.", diagnostic.message),
+        Refusal::Schema(_) => summary(errors, "place", "places"),
+        Refusal::KeyRequired { .. } => {
+            "Send an `Idempotency-Key` of your own, the same on every retry of one document.".to_owned()
+        }
+        Refusal::KeyMalformed => "An `Idempotency-Key` is 1 to 255 printable ASCII characters.".to_owned(),
+        Refusal::KeyReused => {
+            "This `Idempotency-Key` came before with another document. Use a new key for a new document.".to_owned()
+        }
+        Refusal::KeyBusy => "The first request under this `Idempotency-Key` is being served. Ask again in a moment.".to_owned(),
+        Refusal::Mapper { name, failure, .. } => mapping(name, failure, errors),
+        Refusal::Canonical { name, .. } => {
+            format!("Mapper {name} made events that break the canonical model. Its author has to look; nothing was kept.")
+        }
+        Refusal::NoEvents { name } => {
+            format!("Mapper {name} read the document and found nothing to record. Check that it is the document you meant.")
+        }
+        Refusal::Journal(_) => "Nothing was kept. Send the document again, with the same `Idempotency-Key`.".to_owned(),
+        Refusal::Target { target, retryable, .. } if *retryable => {
+            format!("`{target}` could not be reached or is not ready. Try again in a moment.")
+        }
+        Refusal::Target { target, .. } => format!("`{target}` did not give an answer that can be passed on."),
+        Refusal::Stopping => "This copy of the gateway is being stopped. Connect again.".to_owned(),
+        Refusal::NoMessage => "No message of yours has this id.".to_owned(),
+        Refusal::Mode(_) => "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned(),
+    }
+}
+
+fn body(error: &crate::spool::Error) -> String {
+    use crate::spool::Error;
+    match error {
+        Error::TooLarge { limit } => format!("This operation takes documents of at most {limit} bytes."),
+        Error::TooSlow(within) => format!("The body did not arrive within {} s. Send it again.", within.as_secs()),
+        Error::Broken => "The connection broke before the body was whole. Send it again.".to_owned(),
+        Error::Full | Error::Disk(_) => "Nothing was kept. Send the document again in a moment.".to_owned(),
+    }
+}
+
+fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> String {
+    use mapper::Failure;
+    match failure {
+        Failure::Refused(_) => summary(errors, "place", "places"),
+        Failure::Limit { which, allowed, .. } => {
+            format!("Mapper {name} was stopped at its limit on {which} ({allowed}). Send a smaller document, or ask for a higher limit.")
+        }
+        Failure::Trapped { .. } => format!("Mapper {name} failed on this document. Its author has to look; nothing was kept."),
+        Failure::Nonsense { .. } => format!("Mapper {name} gave something that is no event. Its author has to look; nothing was kept."),
+        Failure::Overloaded | Failure::TooLong => "Nothing was kept. Send the document again in a moment.".to_owned(),
+    }
+}
+
+fn summary(errors: &[Diagnostic], one: &str, many: &str) -> String {
+    let Some(first) = errors.first() else { return "The document cannot be used.".to_owned() };
+    let place = first.at.as_ref().map(|at| format!(" at {}", at.path)).unwrap_or_default();
+    let many = if errors.len() == 1 { one } else { many };
+    format!("{} {many} need{} attention. The first{place}: {}.", errors.len(), if errors.len() == 1 { "s" } else { "" }, first.message.trim_end_matches('.'))
+}

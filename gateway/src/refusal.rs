@@ -1,0 +1,257 @@
+//! Every way a request can be refused, in one enum; `problem.rs` says it to the caller.
+
+use http::StatusCode;
+
+use crate::{
+    auth, canonical, contract, journal, mapper, spool, throttle,
+    words::{Diagnostic, Mode},
+};
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No valid credential; the reason is for the log alone.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(#[from] auth::Error),
+    /// A limit is exceeded.
+    #[error("the limit `{}` is exceeded", .0.limit.name)]
+    TooMany(Box<throttle::Exceeded>),
+    /// Too many failed attempts came from this address.
+    #[error("too many failed attempts from this address")]
+    TooManyFailures {
+        /// When to come back.
+        retry_after: std::time::Duration,
+    },
+    /// No operation has this path, or the caller may not know of it.
+    #[error("no such operation")]
+    NoOperation,
+    /// The path is known, the method is not.
+    #[error("method not allowed")]
+    Method {
+        /// The methods that are.
+        allow: String,
+    },
+    /// The caller's partner has no grant for the operation in this version.
+    #[error("no grant for {operation} {version}")]
+    NotGranted {
+        /// `api/operation`.
+        operation: String,
+        /// The version asked for.
+        version: String,
+        /// Where grants are written.
+        rule: String,
+    },
+    /// The credential lacks scopes.
+    #[error("the credential lacks the scopes {missing:?}")]
+    Scopes {
+        /// What is missing.
+        missing: Vec<String>,
+        /// Where they are asked for.
+        rule: String,
+    },
+    /// No such version, or not active.
+    #[error("version `{asked}` is not served")]
+    Version {
+        /// What was asked for.
+        asked: String,
+        /// What is served.
+        served: Vec<String>,
+    },
+    /// The version is retired.
+    #[error("version `{version}` is retired")]
+    Retired {
+        /// The version.
+        version: String,
+        /// Its successor.
+        successor: Option<String>,
+    },
+    /// The body could not be read.
+    #[error(transparent)]
+    Body(#[from] spool::Error),
+    /// The body is empty where a document is needed.
+    #[error("the body is empty")]
+    Empty,
+    /// The operation does not take this media type.
+    #[error("media type `{sent}` is not taken")]
+    MediaType {
+        /// What was sent.
+        sent: String,
+        /// What is taken.
+        taken: Vec<String>,
+    },
+    /// The body is encoded in a way that is not taken.
+    #[error("content encoding `{0}` is not taken")]
+    Encoding(String),
+    /// The document is not the JSON that its schema speaks of.
+    #[error("the document is not JSON: {0:?}")]
+    NotJson(Box<Diagnostic>),
+    /// The document breaks its schema.
+    #[error("the document breaks its schema in {} places", .0.len())]
+    Schema(Vec<Diagnostic>),
+    /// The operation needs an `Idempotency-Key`.
+    #[error("an idempotency key is required")]
+    KeyRequired {
+        /// Where it is asked for.
+        rule: String,
+    },
+    /// The `Idempotency-Key` is not one.
+    #[error("the idempotency key is malformed")]
+    KeyMalformed,
+    /// The key was used with another document.
+    #[error("the idempotency key was used with another document")]
+    KeyReused,
+    /// The first request under this key is still being served.
+    #[error("the idempotency key is in use")]
+    KeyBusy,
+    /// The mapper did not map the document.
+    #[error("mapper {name}: {failure}")]
+    Mapper {
+        /// Its name and version.
+        name: String,
+        /// What happened.
+        failure: mapper::Failure,
+        /// Where the policy names it.
+        rule: String,
+    },
+    /// The mapper's events break the canonical model.
+    #[error("mapper {name}: {error}")]
+    Canonical {
+        /// Its name and version.
+        name: String,
+        /// How.
+        error: canonical::Error,
+    },
+    /// The mapper found no events in the document.
+    #[error("mapper {name} found nothing in the document")]
+    NoEvents {
+        /// Its name and version.
+        name: String,
+    },
+    /// The journal did not take it.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The target of a proxy operation did not answer.
+    #[error("target {target}: {what}")]
+    Target {
+        /// Its name.
+        target: String,
+        /// What happened, for the log.
+        what: String,
+        /// Whether it may work later.
+        retryable: bool,
+    },
+    /// The gateway stops.
+    #[error("the gateway is stopping")]
+    Stopping,
+    /// A message that this partner never sent.
+    #[error("no such message")]
+    NoMessage,
+    /// An operation was asked to answer in a mode that it lacks.
+    #[error("the operation is not in mode {0:?}")]
+    Mode(Mode),
+}
+
+/// Who can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// The one who called.
+    Caller,
+    /// The mapper's author.
+    Mapper,
+    /// Whoever runs the gateway.
+    Gateway,
+    /// The system behind it.
+    Target,
+}
+
+/// How a refusal is classed: the stable part of what a caller gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Last part of the problem's `type`.
+    pub name: &'static str,
+    /// The problem's `title`.
+    pub title: &'static str,
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+}
+
+impl Refusal {
+    /// Classes the refusal; every variant is named, so that a new one cannot be forgotten.
+    pub fn class(&self) -> Class {
+        use Fault::{Caller, Gateway, Mapper, Target};
+        let (status, name, title, fault, retryable) = match self {
+            Self::Unauthenticated(_) => (401, "unauthenticated", "The credential is missing or not valid", Caller, false),
+            Self::TooMany(_) => (429, "limit-exceeded", "A limit is exceeded", Caller, true),
+            Self::TooManyFailures { .. } => (429, "too-many-failures", "Too many failed attempts", Caller, true),
+            Self::NoOperation => (404, "no-operation", "No operation has this path", Caller, false),
+            Self::Method { .. } => (405, "method-not-allowed", "The operation has another method", Caller, false),
+            Self::NotGranted { .. } => (403, "not-granted", "The operation is not granted", Caller, false),
+            Self::Scopes { .. } => (403, "scope-missing", "The credential lacks a scope", Caller, false),
+            Self::Version { .. } => (404, "version-unknown", "The version is not served", Caller, false),
+            Self::Retired { .. } => (410, "version-retired", "The version is retired", Caller, false),
+            Self::Body(spool::Error::TooLarge { .. }) => (413, "too-large", "The document is too large", Caller, false),
+            Self::Body(spool::Error::TooSlow(_)) => (408, "too-slow", "The document did not arrive in time", Caller, true),
+            Self::Body(spool::Error::Broken) => (400, "broken-off", "The document was not sent whole", Caller, true),
+            Self::Body(spool::Error::Full) => (503, "overloaded", "The gateway has too much in flight", Gateway, true),
+            Self::Body(spool::Error::Disk(_)) => (503, "spool-failed", "The gateway could not keep the document", Gateway, true),
+            Self::Empty => (400, "empty", "The document is empty", Caller, false),
+            Self::MediaType { .. } => (415, "media-type", "The media type is not taken", Caller, false),
+            Self::Encoding(_) => (415, "content-encoding", "The content encoding is not taken", Caller, false),
+            Self::NotJson(_) => (400, "not-json", "The document is not JSON", Caller, false),
+            Self::Schema(_) => (422, "schema-violated", "The document breaks its schema", Caller, false),
+            Self::KeyRequired { .. } => (400, "idempotency-key-required", "An Idempotency-Key is required", Caller, false),
+            Self::KeyMalformed => (400, "idempotency-key-malformed", "The Idempotency-Key is malformed", Caller, false),
+            Self::KeyReused => (422, "idempotency-key-reused", "The Idempotency-Key was used with another document", Caller, false),
+            Self::KeyBusy => (409, "idempotency-key-in-use", "The first request under this Idempotency-Key is still being served", Caller, true),
+            Self::Mapper { failure, .. } => match failure {
+                mapper::Failure::Refused(_) => (422, "mapping-refused", "The document could not be mapped", Caller, false),
+                mapper::Failure::Limit { .. } => (422, "mapper-limit", "The document took its mapper past a limit", Mapper, false),
+                mapper::Failure::Trapped { .. } => (500, "mapper-trapped", "The mapper failed on this document", Mapper, false),
+                mapper::Failure::Nonsense { .. } => (500, "mapper-nonsense", "The mapper's output breaks the contract", Mapper, false),
+                mapper::Failure::Overloaded => (503, "overloaded", "The mappers have too much to do", Gateway, true),
+                mapper::Failure::TooLong => (503, "mapper-starved", "The mapper got too little time", Gateway, true),
+            },
+            Self::Canonical { .. } => (500, "not-canonical", "The mapper's events break the canonical model", Mapper, false),
+            Self::NoEvents { .. } => (422, "no-events", "Nothing in the document makes an event", Caller, false),
+            Self::Journal(journal::Error::Full) => (503, "store-full", "The store is full; nothing was kept", Gateway, true),
+            Self::Journal(journal::Error::Busy) => (503, "store-behind", "The store is too far behind; nothing was kept", Gateway, true),
+            Self::Journal(journal::Error::Stopped(_)) => (503, "store-stopped", "The store has stopped; nothing was kept", Gateway, true),
+            Self::Journal(journal::Error::NotFound(_)) => (404, "not-found", "There is no such thing", Caller, false),
+            Self::Journal(journal::Error::Unreadable(_)) => (500, "store-unreadable", "The store cannot be read", Gateway, false),
+            Self::Target { retryable, .. } => (502, "target-failed", "The system behind this operation did not answer as it should", Target, *retryable),
+            Self::Stopping => (503, "stopping", "The gateway is stopping", Gateway, true),
+            Self::NoMessage => (404, "no-message", "There is no such message", Caller, false),
+            Self::Mode(_) => (500, "mode", "The operation is set up wrongly", Gateway, false),
+        };
+        let status = StatusCode::from_u16(status).expect("the statuses above are legal");
+        Class { status, name, title, fault, retryable }
+    }
+}
+
+impl From<throttle::Exceeded> for Refusal {
+    fn from(exceeded: throttle::Exceeded) -> Self {
+        Self::TooMany(Box::new(exceeded))
+    }
+}
+
+/// A JSON syntax error as a diagnostic with its place.
+pub fn not_json(error: &contract::JsonError) -> Refusal {
+    Refusal::NotJson(Box::new(Diagnostic {
+        severity: crate::words::Severity::Error,
+        code: "not-json".to_owned(),
+        standard_code: None,
+        at: Some(crate::words::Location {
+            scheme: "bytes".to_owned(),
+            path: error.offset.to_string(),
+            offset: Some(error.offset),
+            length: None,
+        }),
+        message: error.message.clone(),
+        rule: None,
+    }))
+}
