@@ -5,5 +5,9 @@
 //! `policy check` sees all that serving would see and changes nothing.
 
 pub mod checked;
+pub mod raw;
+pub mod source;
+pub mod units;
 
 pub use checked::{Checked, Origin};
+pub use source::{ReadError, Source, read};
