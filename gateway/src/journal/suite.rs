@@ -22,9 +22,10 @@ use crate::words::{
 };
 
 mod cases;
+mod program;
 
 /// A clock that is set by hand.
-struct Hands(AtomicI64);
+pub(in crate::journal) struct Hands(AtomicI64);
 
 impl Clock for Hands {
     fn now(&self) -> Time {
@@ -42,26 +43,26 @@ impl Random for Scrambled {
 }
 
 /// A store with all that a case needs to talk to it.
-struct World {
+pub(in crate::journal) struct World {
     journal: Arc<dyn Journal>,
     maker: Maker,
     _folder: Option<tempfile::TempDir>,
 }
 
 /// Makes documents and events.
-struct Maker {
-    clock: Arc<Hands>,
+pub(in crate::journal) struct Maker {
+    pub(in crate::journal) clock: Arc<Hands>,
     ids: IdSource,
     random: Scrambled,
 }
 
 const DAWN: i64 = 1_790_000_000_000;
 
-fn estate() -> EstateName {
+pub(in crate::journal) fn estate() -> EstateName {
     EstateName::new("north").unwrap()
 }
 
-fn small() -> sqlite::Options {
+pub(in crate::journal) fn small() -> sqlite::Options {
     sqlite::Options {
         ballast_bytes: 1 << 16,
         carry_bytes: 64 << 10,
@@ -71,20 +72,20 @@ fn small() -> sqlite::Options {
 }
 
 impl Maker {
-    fn new() -> Self {
+    pub(in crate::journal) fn new() -> Self {
         let clock = Arc::new(Hands(AtomicI64::new(DAWN)));
         Self { clock, ids: IdSource::new(), random: Scrambled(AtomicU64::new(1)) }
     }
 
-    fn now(&self) -> Time {
+    pub(in crate::journal) fn now(&self) -> Time {
         self.clock.now()
     }
 
-    fn pass(&self, time: Duration) {
+    pub(in crate::journal) fn pass(&self, time: Duration) {
         self.clock.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    fn document(&self, events: Vec<(Event, Vec<Destination>)>) -> Accepted {
+    pub(in crate::journal) fn document(&self, events: Vec<(Event, Vec<Destination>)>) -> Accepted {
         let content = Bytes::from_static(b"ISA*00*~");
         Accepted {
             message_id: self.ids.message(self.now(), &self.random),
@@ -110,7 +111,7 @@ impl Maker {
     }
 
     /// An event of the fact `fact` that keeps the order of the keys.
-    fn event(&self, fact: &str, keys: &[&str]) -> Event {
+    pub(in crate::journal) fn event(&self, fact: &str, keys: &[&str]) -> Event {
         let data = Bytes::from(format!(r#"{{"fact":"{fact}"}}"#));
         Event {
             id: self.ids.event(self.now(), &self.random),
@@ -130,12 +131,12 @@ impl Maker {
     }
 
     /// The same fact, told otherwise.
-    fn otherwise(&self, fact: &str, keys: &[&str]) -> Event {
+    pub(in crate::journal) fn otherwise(&self, fact: &str, keys: &[&str]) -> Event {
         let data = Bytes::from(format!(r#"{{"fact":"{fact}","other":true}}"#));
         Event { data_digest: Digest::of(&data), data, ..self.event(fact, keys) }
     }
 
-    fn outcome(&self, delivery: DeliveryId, status: u16, next: Next) -> Outcome {
+    pub(in crate::journal) fn outcome(&self, delivery: DeliveryId, status: u16, next: Next) -> Outcome {
         let attempt = Attempt {
             started_at: self.now(),
             took: Duration::from_millis(3),
@@ -147,29 +148,29 @@ impl Maker {
     }
 }
 
-fn name<T: TryFrom<String>>(text: &str) -> T {
+pub(in crate::journal) fn name<T: TryFrom<String>>(text: &str) -> T {
     T::try_from(text.to_owned()).unwrap_or_else(|_| panic!("`{text}` is a name"))
 }
 
-fn order(value: &str) -> Key {
+pub(in crate::journal) fn order(value: &str) -> Key {
     Key { kind: "order".to_owned(), value: value.to_owned() }
 }
 
-fn to(target: &str) -> Vec<Destination> {
+pub(in crate::journal) fn to(target: &str) -> Vec<Destination> {
     vec![Destination { subscription: name(&format!("{target}-all")), target: name(target) }]
 }
 
-fn erp() -> TargetName {
+pub(in crate::journal) fn erp() -> TargetName {
     name("sap-erp")
 }
 
-fn park(stuck: Stuck) -> Next {
+pub(in crate::journal) fn park(stuck: Stuck) -> Next {
     let cause =
         Cause { code: "target-refused".to_owned(), detail: "it said no".to_owned(), diagnostics: Vec::new() };
     Next::Park { cause, stuck }
 }
 
-fn given(key: &str, maker: &Maker) -> Option<Idempotency> {
+pub(in crate::journal) fn given(key: &str, maker: &Maker) -> Option<Idempotency> {
     let expires_at = maker.now().after(Duration::from_secs(60));
     Some(Idempotency { key: key.to_owned(), fingerprint: Digest::of(key.as_bytes()), expires_at })
 }
@@ -220,7 +221,7 @@ impl World {
     }
 }
 
-fn stored(appended: Appended) -> Receipt {
+pub(in crate::journal) fn stored(appended: Appended) -> Receipt {
     match appended {
         Appended::Stored(receipt) => receipt,
         Appended::Remembered(_) => panic!("stored, not remembered"),
@@ -264,6 +265,7 @@ every_store! {
     a_retried_delivery_has_a_fresh_budget_and_may_forget_its_bytes
     a_discarded_delivery_lets_its_lane_go_on
     an_exception_ends_once
+    a_message_is_stored_once
     pinned_bytes_stay
     counters_never_give_a_number_twice
     refusals_are_listed_beside_what_was_accepted

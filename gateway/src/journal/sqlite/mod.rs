@@ -31,6 +31,8 @@ mod disk;
 mod lanes;
 mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 

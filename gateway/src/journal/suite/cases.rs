@@ -282,6 +282,19 @@ pub(super) async fn an_exception_ends_once(world: World) {
     }
 }
 
+pub(super) async fn a_message_is_stored_once(world: World) {
+    let first = world.maker.document(vec![(world.maker.event("a", &["1"]), to("sap-erp"))]);
+    let mut second = first.clone();
+    second.events = vec![(world.maker.event("b", &["1"]), to("sap-erp"))];
+    let third = world.maker.document(vec![(world.maker.event("c", &["1"]), to("sap-erp"))]);
+    let append = |document| world.journal.append(document);
+    let (one, two, three) = tokio::join!(append(first), append(second), append(third));
+    assert!(matches!((&one, &two, &three), (Ok(_), Err(Error::Unreadable(_)), Ok(_))), "{two:?}");
+    assert_eq!(world.ready().await, ["a"]);
+    world.deliver("a").await;
+    assert_eq!(world.ready().await, ["c"], "what failed left nothing behind");
+}
+
 fn outbound(content: &'static [u8]) -> Outbound {
     Outbound {
         mapper: name("erp-idoc"),
