@@ -69,13 +69,13 @@ pub enum CallError {
     #[error("no secure connection to the target: {0}")]
     Tls(String),
     /// No answer in time.
-    #[error("no answer in time, {}", sent(*.sent))]
+    #[error("no answer in time, {}", arrived(*sent))]
     TimedOut {
         /// Whether the request may have arrived.
         sent: bool,
     },
     /// The connection broke, or what came back was no HTTP.
-    #[error("the connection broke, {}: {what}", sent(*.sent))]
+    #[error("the connection broke, {}: {what}", arrived(*sent))]
     Broken {
         /// Whether the request may have arrived.
         sent: bool,
@@ -89,12 +89,14 @@ impl CallError {
     pub fn is_ambiguous(&self) -> bool {
         match self {
             Self::TimedOut { sent } | Self::Broken { sent, .. } => *sent,
-            Self::Unsendable(_) | Self::Unresolved | Self::Refused | Self::Unreachable(_) | Self::Tls(_) => false,
+            Self::Unsendable(_) | Self::Unresolved | Self::Refused | Self::Unreachable(_) | Self::Tls(_) => {
+                false
+            }
         }
     }
 }
 
-fn sent(sent: bool) -> &'static str {
+fn arrived(sent: bool) -> &'static str {
     if sent { "the request may have arrived" } else { "before the request was sent" }
 }
 

@@ -22,7 +22,7 @@ mod simulation;
 pub mod target;
 
 pub use call::{Answer, Call, CallError, HttpCall, Request};
-pub use runner::{Runner, Stats, TargetStats, Timer};
+pub use runner::{Parts, Runner, RuntimeTimer, Stats, TargetStats, Timer};
 pub use sign::WebhookKey;
 pub use target::{Breaker, Credentials, Endpoint, InvalidEndpoint, Retry, Secret, Target};
 
@@ -34,6 +34,9 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Plan: Send + Sync {
     /// Every target.
     fn targets(&self) -> Vec<Arc<Target>>;
+
+    /// The target of this name, if the policy still has it.
+    fn target(&self, name: &TargetName) -> Option<Arc<Target>>;
 
     /// The subscription of this name, if the policy still has it.
     fn subscription(&self, name: &SubscriptionName) -> Option<Arc<Subscription>>;

@@ -199,7 +199,9 @@ impl Endpoint {
         let rest = after_scheme.ok_or_else(|| fail("it begins with neither `https://` nor `http://`"))?;
         let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
         if authority.contains('@') {
-            return Err(InvalidEndpoint { url: "…@…".into(), why: "credentials belong under `credentials`" });
+            return Err(InvalidEndpoint {
+                url: "…@…".into(), why: "credentials belong under `credentials`"
+            });
         }
         if authority.contains(['{', '}']) {
             return Err(fail("a parameter cannot stand in the host"));
@@ -214,7 +216,9 @@ impl Endpoint {
             Piece::Text(text) => text.as_str(),
             Piece::Parameter(_) => "x",
         });
-        let uri = endpoint.uri(&sample.collect::<String>()).map_err(|_| fail("it has characters that a URL has not"))?;
+        let uri = endpoint
+            .uri(&sample.collect::<String>())
+            .map_err(|_| fail("it has characters that a URL has not"))?;
         match uri.host() {
             Some(host) if !host.is_empty() => Ok(endpoint),
             _ => Err(fail("the host is missing")),
@@ -231,10 +235,12 @@ impl Endpoint {
             match piece {
                 Piece::Text(text) => path.push_str(text),
                 Piece::Parameter(name) => {
-                    let value = parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+                    let value =
+                        parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
                     // Dots alone would step up the path, and receivers read them so even when they are encoded.
                     let value = value.filter(|value| value.bytes().any(|byte| byte != b'.'));
-                    let missing = || format!("the document has no parameter `{name}` that fits the target's URL");
+                    let missing =
+                        || format!("the document has no parameter `{name}` that fits the target's URL");
                     let value = value.ok_or_else(missing)?;
                     encode(value, &mut path);
                 }
