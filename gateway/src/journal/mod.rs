@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::words::{
-    ApiName, Diagnostic, Digest, Document, Event, EventId, Key, MapperName, MessageId, OperationName,
+    ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, Key, MapperName, MessageId, OperationName,
     OrderKey, Pairs, PartnerName, Receipt, Revision, SubscriptionName, TargetName, Time, VersionName,
 };
 
@@ -469,6 +469,29 @@ pub enum DeliveryState {
     Discarded,
 }
 
+impl DeliveryState {
+    /// The number that a store keeps for it; the pending ones come first.
+    fn number(self) -> u8 {
+        match self {
+            Self::Waiting => 0,
+            Self::Ready => 1,
+            Self::Parked => 2,
+            Self::Delivered => 3,
+            Self::Discarded => 4,
+        }
+    }
+
+    /// The state that a store kept as `number`.
+    fn stored(number: u8) -> Option<Self> {
+        [Self::Waiting, Self::Ready, Self::Parked, Self::Delivered, Self::Discarded].get(usize::from(number)).copied()
+    }
+
+    /// Whether it still needs somebody's work.
+    fn is_pending(self) -> bool {
+        self.number() <= Self::Parked.number()
+    }
+}
+
 /// A delivery as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRecord {
@@ -602,4 +625,52 @@ pub(crate) fn weight(document: &Document) -> usize {
     let parameters: usize = document.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
     let content: &Bytes = &document.content;
     content.len() + document.media_type.len() + parameters
+}
+
+/// How many deliveries behind an exception are counted: a lane may be very long, and a listing must stay quick.
+const WAITING_COUNTED: u64 = 10_000;
+
+/// How many attempts an exception shows.
+const ATTEMPTS_SHOWN: usize = 100;
+
+/// The receipt of an append whose events had these outcomes.
+fn receipt(accepted: &Accepted, events: Vec<EventOutcome>) -> Receipt {
+    Receipt {
+        message_id: accepted.message_id,
+        partner: accepted.partner.clone(),
+        operation: format!("{}/{}", accepted.api, accepted.operation),
+        version: accepted.version.clone(),
+        received_at: accepted.received_at,
+        revision: accepted.revision.clone(),
+        document: accepted.document_digest,
+        mapper: accepted.mapper.clone(),
+        mapper_digest: accepted.mapper_digest,
+        events,
+        diagnostics: accepted.diagnostics.clone(),
+    }
+}
+
+/// The cause of an exception about a fact that was told before, differently.
+fn contradiction(first: EventId) -> Cause {
+    Cause {
+        code: "contradiction".to_owned(),
+        detail: format!("event {first} says the same fact with other data, and this one is not marked as a correction"),
+        diagnostics: Vec::new(),
+    }
+}
+
+fn no_ready_delivery(id: DeliveryId) -> Error {
+    Error::NotFound(format!("there is no delivery {} that is ready", id.0))
+}
+
+fn pinned_already(id: DeliveryId) -> Error {
+    Error::NotFound(format!("delivery {} is pinned to other bytes already", id.0))
+}
+
+fn no_open_exception(id: u64) -> Error {
+    Error::NotFound(format!("there is no open exception {id}"))
+}
+
+fn only_discardable(id: u64) -> Error {
+    Error::NotFound(format!("exception {id} holds an event and no delivery; it can only be discarded"))
 }
