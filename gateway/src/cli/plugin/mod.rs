@@ -1,12 +1,15 @@
 //! `crossdock plugin`: mappers on a developer's machine, by the production host.
 
 pub mod build;
+mod cases;
 mod command;
+mod compare;
 pub mod description;
 mod locate;
 mod progress;
 mod sources;
 pub mod toolchain;
+mod written;
 
 use std::{
     env,
