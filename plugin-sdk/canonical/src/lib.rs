@@ -1,1 +1,32 @@
-//! Canonical.
+//! The canonical logistics model: what a ship confirmation, an order release or a milestone says once a
+//! mapper has read it. The gateway compiles this crate natively, mappers compile it to WebAssembly.
+//!
+//! Values follow four rules: quantities and money are decimal strings and never floats; a time without a
+//! zone stays local and says so; identifiers carry their scheme, and a wrong check digit is kept and
+//! flagged; what the model has no place for goes to `extensions.<vendor>`.
+
+mod decimal;
+mod events;
+mod identifier;
+mod model;
+mod time;
+pub mod units;
+
+pub use decimal::{Decimal, InvalidDecimal};
+pub use events::{
+    Canonical, Milestone, OrderCancelled, OrderReleased, Proof, ShipmentDelivered, ShipmentDispatched,
+    ShipmentMilestone,
+};
+pub use identifier::{Check, Identifier, check_awb, check_container, check_gs1, check_imo};
+pub use model::{
+    Address, Carrier, Code, Contact, Content, Correction, CorrectionKind, Dated, Equipment, Extensions, Item,
+    Line, LineStatus, Lot, Measure, Money, Note, Pack, Party, Place, Quantity, Reference, Temperature,
+    Totals,
+};
+pub use time::{Basis, Classifier, Resolution, Time};
+
+/// The version of the model that this crate holds: the folder of its schemas.
+pub const MODEL: &str = "v1";
+
+/// The version that every schema of this model carries in an event's envelope.
+pub const VERSION: &str = "1.0";
