@@ -1,0 +1,145 @@
+//! `crossdock plugin`: mappers on a developer's machine, by the production host.
+
+pub mod build;
+mod cases;
+mod command;
+mod compare;
+pub mod description;
+mod locate;
+mod progress;
+mod sources;
+pub mod toolchain;
+mod written;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand};
+
+use crate::words::{Clock, Random};
+use locate::Found;
+use progress::Progress;
+
+/// Done.
+const DONE: u8 = 0;
+/// The answer is no.
+const NO: u8 = 1;
+/// Wrong use.
+const USE: u8 = 2;
+
+/// Make, build and try mappers.
+#[derive(Debug, Args)]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Build mappers into components.
+    ///
+    /// Needs a toolchain that compiles Rust to wasm32-unknown-unknown, and finds or provides one: the installed
+    /// target, rustup, Debian's packages. What did not change since the last build is not built again.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin build x12-wms\n  crossdock plugin build plugins/x12-wms --out dist"
+    )]
+    Build(BuildArgs),
+}
+
+#[derive(Debug, Args)]
+struct BuildArgs {
+    /// Names in `plugins/` or folders; all of `plugins/` if none is given.
+    #[arg(value_name = "MAPPER")]
+    mappers: Vec<String>,
+    /// Also copy the components into this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON line a mapper on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a `plugin` command.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn run(args: PluginArgs, clock: &dyn Clock, _random: &dyn Random) -> anyhow::Result<ExitCode> {
+    let here = env::current_dir()?;
+    let code = match args.command {
+        PluginCommand::Build(args) => build_all(&args, &here, clock)?,
+    };
+    Ok(ExitCode::from(code))
+}
+
+fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result<u8> {
+    let found = match named(&args.mappers, here) {
+        Ok(found) => found,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let mut code = DONE;
+    for found in found {
+        let folder = match found {
+            Found::Folder(folder) => folder,
+            Found::Wasm(file) => {
+                code = complain(
+                    &format_args!("{}: a file is built already; name its folder", file.display()),
+                    USE,
+                );
+                continue;
+            }
+        };
+        let progress = Progress::new(clock);
+        let built = build::build(&folder, &|line| progress.tell(line));
+        progress.clear();
+        let shown = built.and_then(|built| match &args.out {
+            Some(out) => build::copy_to(&built, out).map(|wasm| build::Built { wasm, ..built }),
+            None => Ok(built),
+        });
+        match shown {
+            Ok(built) if args.json => show_json("built", &built)?,
+            Ok(built) => {
+                let how = if built.cached { "unchanged" } else { "built" };
+                anstream::eprintln!(
+                    "{how}  {} {}   {} KB   digest {}   {}",
+                    built.name,
+                    built.version,
+                    built.size.div_ceil(1000),
+                    built.digest.short(),
+                    built.toolchain
+                );
+                anstream::println!("{}", built.wasm.display());
+            }
+            Err(error) => code = complain(&error, NO),
+        }
+    }
+    Ok(code)
+}
+
+fn named(words: &[String], here: &Path) -> Result<Vec<Found>, locate::Error> {
+    if words.is_empty() {
+        locate::all(here)
+    } else {
+        words.iter().map(|word| locate::find(word, here)).collect()
+    }
+}
+
+/// Says on standard error what went wrong, and gives the exit code on.
+fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
+    anstream::eprintln!("error: {error}");
+    code
+}
+
+/// A JSON line on standard output, its `kind` first.
+fn show_json(kind: &str, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    #[derive(serde::Serialize)]
+    struct Line<'a, T> {
+        kind: &'a str,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    anstream::println!("{}", serde_json::to_string(&Line { kind, value })?);
+    Ok(())
+}
