@@ -15,20 +15,20 @@ use tracing::{Instrument, info_span};
 
 use crate::{
     canonical::{self, Canon, Origin},
-    contract::Selected,
+    contract::{self, Match, Selected, split_version},
     deliver,
     journal::{Accepted, Appended, Destination, Idempotency, Journal, MessageRecord, Refused},
     mapper::{Call, Context, Host, Mapped, Recorded, Stage},
     observe::{Metrics, RequestLabels, brief},
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
-    problem::Problem,
+    problem::{self, Problem},
     refusal::{self, Refusal},
     server::{Answering, Handler},
     spool::{Held, Spool},
     throttle::{self, Limiter, Scope},
     words::{
         Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit, Random,
-        Receipt, Severity, Time, json,
+        Receipt, Severity, Time, VersionName, json,
     },
 };
 
@@ -126,26 +126,26 @@ async fn serve(
     let (head, body) = request.into_parts();
     let caller = authenticate(gateway, policies, &head, peer, now).await?;
     trace.caller = Some(caller.clone());
-    let found = policies.routes.find(&head.method, head.uri.path());
-    let permit = throttle(gateway, policies, &caller, found.as_ref().ok().map(|found| &**found.value), now)?;
+    let (in_path, path) = split_version(head.uri.path());
+    let found = policies.routes.find(&head.method, path);
+    let permit = throttle(gateway, policies, &caller, &found, now)?;
     if let Some(id) = own_message(&head) {
         return message(gateway, &caller, id, &permit).await;
     }
-    let found = found?;
-    let operation = Arc::clone(found.value);
+    let (operation, parameters) = operation(found)?;
     trace.operation = Some(Arc::clone(&operation));
-    let selected = version(&operation, &head, found.version.as_deref(), now)?;
-    trace.version = Some(selected.version.to_string());
+    let selected = version(&operation, &head, in_path, &caller, now)?;
+    trace.version = Some(selected.version().to_string());
     let contract = grant(&operation, &selected, &caller)?;
     let key = idempotency(&operation, &head)?;
-    let held = read(gateway, &operation, &contract, &head, body, found.parameters).await?;
-    trace.length = held.document.content.len() as u64;
-    let inbound = check(&operation, &selected, &contract, caller, held.document)?;
+    let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
+    trace.length = body.document.content.len() as u64;
+    let inbound = check(&operation, &selected, &contract, caller, body.document)?;
     let answer = match contract.mode {
         Mode::Exchange => exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await,
         Mode::Proxy => proxy(gateway, policies, &operation, &contract, inbound, &head, message_id, now, trace).await,
     };
-    answer.map(|answer| dress(answer, &permit, &selected))
+    answer.map(|answer| dress(answer, &permit, &selected, path))
 }
 
 async fn authenticate(
@@ -157,7 +157,8 @@ async fn authenticate(
 ) -> Result<Caller, Refusal> {
     let address = peer.map(|peer| peer.ip());
     if let Some(address) = address {
-        gateway.limiter.admit_stranger(address, now).map_err(|retry_after| Refusal::TooManyFailures { retry_after })?;
+        let refused = |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
+        gateway.limiter.admit_stranger(address, now).map_err(refused)?;
     }
     policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
         if let Some(address) = address {
@@ -171,34 +172,51 @@ fn throttle(
     gateway: &Gateway,
     policies: &Snapshot,
     caller: &Caller,
-    operation: Option<&Operation>,
+    found: &Match<'_, Arc<Operation>>,
     now: Time,
 ) -> Result<Permit, Refusal> {
     let partner = policies.partners.get(&caller.partner);
+    let credential_key = format!("{}/{}", caller.partner, caller.credential);
+    let mut operation_key = String::new();
     let mut scopes = Vec::with_capacity(3);
     if let Some(partner) = partner {
         scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
         if let Some(limit) = partner.credentials.get(&caller.credential) {
-            scopes.push(Scope { name: "credential", key: &caller.credential, limit });
+            scopes.push(Scope { name: "credential", key: &credential_key, limit });
         }
     }
-    if let Some(operation) = operation {
-        scopes.push(Scope { name: "operation", key: &operation.id, limit: &operation.limit });
+    if let Match::Found(operation, _) = found {
+        operation_key = format!("{}/{}", caller.partner, operation.id);
+        scopes.push(Scope { name: "operation", key: &operation_key, limit: &operation.limit });
     }
     Ok(gateway.limiter.admit(&scopes, now)?)
 }
 
-fn version(operation: &Operation, head: &Parts, in_path: Option<&str>, now: Time) -> Result<Selected, Refusal> {
-    Ok(operation.lives.select(in_path, &head.headers, now)?)
+fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
+    match found {
+        Match::Found(operation, parameters) => Ok((Arc::clone(operation), parameters)),
+        Match::MethodNotAllowed(allow) => Err(Refusal::Method { allow }),
+        Match::NotFound => Err(Refusal::NoOperation),
+    }
 }
 
-fn grant(operation: &Operation, selected: &Selected, caller: &Caller) -> Result<Arc<Contract>, Refusal> {
-    let granted = operation.grants.get(&caller.partner).is_some_and(|versions| versions.contains(&selected.version));
-    let contract = operation.versions.get(&selected.version);
-    let (true, Some(contract)) = (granted, contract) else {
+fn version<'a>(
+    operation: &'a Operation,
+    head: &Parts,
+    in_path: Option<&str>,
+    caller: &Caller,
+    now: Time,
+) -> Result<Selected<'a>, Refusal> {
+    let versions = operation.grants.get(&caller.partner);
+    let granted = |version: &VersionName| versions.is_some_and(|versions| versions.contains(version));
+    Ok(operation.lives.select(in_path, &head.headers, granted, now)?)
+}
+
+fn grant(operation: &Operation, selected: &Selected<'_>, caller: &Caller) -> Result<Arc<Contract>, Refusal> {
+    let Some(contract) = operation.versions.get(selected.version()) else {
         return Err(Refusal::NotGranted {
             operation: operation.id.clone(),
-            version: selected.version.to_string(),
+            version: selected.version().to_string(),
             rule: operation.rule.clone(),
         });
     };
@@ -265,16 +283,19 @@ fn media_type(headers: &HeaderMap) -> String {
 
 fn check(
     operation: &Operation,
-    selected: &Selected,
-    contract: &Contract,
+    selected: &Selected<'_>,
+    binding: &Contract,
     caller: Caller,
     document: Document,
 ) -> Result<Inbound, Refusal> {
-    if let Some(schema) = &contract.schema {
+    if let Some(schema) = &binding.schema {
         let value = json::read(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
-        schema.check(&value, &document.content).map_err(Refusal::Schema)?;
+        schema.check(&value).map_err(|mut diagnostics| {
+            contract::place(&mut diagnostics, &document.content);
+            Refusal::Schema(diagnostics)
+        })?;
     }
-    let (api, operation, version) = (operation.api.clone(), operation.name.clone(), selected.version.clone());
+    let (api, operation, version) = (operation.api.clone(), operation.name.clone(), selected.version().clone());
     Ok(Inbound { caller, api, operation, version, document })
 }
 
@@ -409,39 +430,39 @@ async fn proxy(
     trace.mapper = contract.mapping.as_ref().map(Mapping::title);
     let outbound = outward(gateway, policies, contract, &inbound, message_id, now, trace).await?;
     let request = deliver::Request {
-        method: head.method.clone(),
-        query: head.uri.query().map(str::to_owned),
+        id: message_id.to_string(),
         document: outbound,
-        idempotency_key: None,
-        webhook_id: message_id.to_string(),
-        sent_at: gateway.clock.now(),
-        answer_max: operation.body_max,
+        at: gateway.clock.now(),
+        traceparent: head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned),
+        keep_bytes: usize::try_from(operation.body_max).unwrap_or(usize::MAX),
     };
     let failed = |what: String, retryable| Refusal::Target { target: target.name.to_string(), what, retryable };
-    let answer = gateway.calls.call(target, request).await.map_err(|error| failed(error.to_string(), true))?;
-    if answer.truncated {
+    let answer = gateway.calls.call(Arc::clone(target), request).await;
+    let answer = answer.map_err(|error| failed(error.to_string(), true))?;
+    if answer.cut {
         return Err(failed(format!("an answer of more than {} bytes", operation.body_max), false));
     }
     let Some((theirs, ours)) = contract.target_mapping.as_ref().zip(contract.mapping.as_ref()) else {
         return Ok(passed_on(answer));
     };
-    if !answer.status.is_success() {
-        return Err(failed(format!("answered {}", answer.status), answer.status.is_server_error()));
+    if !(200..300).contains(&answer.status) {
+        return Err(failed(format!("answered {}", answer.status), answer.status >= 500));
     }
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let returned = Document {
         media_type: answer.media_type.clone(),
         content: answer.content,
         parameters: Vec::new(),
     };
     if returned.content.is_empty() {
-        return Ok(plain(answer.status, &returned.media_type, returned.content));
+        return Ok(plain(status, &returned.media_type, returned.content));
     }
     let inbound = Inbound { document: returned, ..inbound };
     let digest = Digest::of(&inbound.document.content);
     let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, now, trace).await?;
     let events = canonical(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
     let document = from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
-    Ok(plain(answer.status, &document.media_type, document.content))
+    Ok(plain(status, &document.media_type, document.content))
 }
 
 /// What a proxy operation sends: the document as it came, the canonical events, or the target's own format.
@@ -521,7 +542,7 @@ async fn message(gateway: &Gateway, caller: &Caller, id: &str, permit: &Permit) 
     let found = gateway.journal.message(id).await?;
     let found = found.filter(|found| found.summary.partner == caller.partner).ok_or(Refusal::NoMessage)?;
     let mut answer = plain(StatusCode::OK, "application/json", partner_view(&found).to_string().into());
-    throttle::write_fields(answer.headers_mut(), &permit.limits);
+    problem::write_limits(answer.headers_mut(), &permit.limits);
     Ok(answer)
 }
 
@@ -552,7 +573,8 @@ fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
 }
 
 fn passed_on(answer: deliver::Answer) -> Answer {
-    plain(answer.status, &answer.media_type, answer.content)
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    plain(status, &answer.media_type, answer.content)
 }
 
 fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
@@ -565,10 +587,10 @@ fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
 }
 
 /// Puts on the fields that every served answer carries.
-fn dress(mut answer: Answer, permit: &Permit, selected: &Selected) -> Answer {
+fn dress(mut answer: Answer, permit: &Permit, selected: &Selected<'_>, path: &str) -> Answer {
     let headers = answer.headers_mut();
-    throttle::write_fields(headers, &permit.limits);
-    selected.write_fields(headers);
+    problem::write_limits(headers, &permit.limits);
+    headers.extend(selected.fields(path));
     answer
 }
 

@@ -1,15 +1,18 @@
 //! A refusal as the caller reads it: problem details (RFC 9457).
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde::Serialize;
 
 use crate::{
+    contract::Refused,
     mapper,
     refusal::{Fault, Refusal},
-    throttle,
-    words::{Diagnostic, MessageId, Revision},
+    throttle::fields,
+    words::{Diagnostic, MessageId, RateLimit, Revision},
 };
 
 /// Diagnostics that one answer carries.
@@ -76,7 +79,7 @@ impl Problem {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crossdock\""));
             }
             Refusal::TooMany(exceeded) => {
-                throttle::write_fields(headers, &exceeded.all);
+                write_limits(headers, &exceeded.all);
                 headers.insert(header::RETRY_AFTER, seconds(exceeded.retry_after));
             }
             Refusal::TooManyFailures { retry_after } => {
@@ -105,9 +108,17 @@ impl Problem {
     }
 }
 
-fn seconds(wait: std::time::Duration) -> HeaderValue {
-    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    HeaderValue::from(whole.max(1))
+/// Puts the limits that a request met on its answer.
+pub fn write_limits(headers: &mut HeaderMap, limits: &[RateLimit]) {
+    for (name, value) in [("ratelimit-policy", fields::policy(limits)), ("ratelimit", fields::remaining(limits))] {
+        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::try_from(fields::retry_after(wait)).expect("digits are a legal value")
 }
 
 fn errors(refusal: &Refusal) -> Vec<Diagnostic> {
@@ -143,11 +154,7 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::Scopes { missing, .. } => {
             format!("The credential lacks {}. Ask for a token or key that carries it.", missing.join(", "))
         }
-        Refusal::Version { asked, served } => format!("There is no version `{asked}`. Served: {}.", served.join(", ")),
-        Refusal::Retired { version, successor } => match successor {
-            Some(successor) => format!("Version {version} has reached its sunset. Use {successor}."),
-            None => format!("Version {version} has reached its sunset, and nothing takes its place."),
-        },
+        Refusal::Version(refused) => version(refused),
         Refusal::Body(error) => body(error),
         Refusal::Empty => "The request has no body. Send the document as the body.".to_owned(),
         Refusal::MediaType { sent, taken } => {
@@ -179,6 +186,22 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::Stopping => "This copy of the gateway is being stopped. Connect again.".to_owned(),
         Refusal::NoMessage => "No message of yours has this id.".to_owned(),
         Refusal::Mode(_) => "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned(),
+    }
+}
+
+fn version(refused: &Refused) -> String {
+    match refused {
+        Refused::Unnamed => "Name the version that you mean, as the API's description says.".to_owned(),
+        Refused::Unknown { asked } => format!("There is no version `{asked}` that you may call."),
+        Refused::NotGranted { version } => {
+            format!("Version {version} is not granted to you. Ask the owner of the API for a grant.")
+        }
+        Refused::Retired { version, successor: Some(successor), .. } => {
+            format!("Version {version} has reached its sunset. Use {successor}.")
+        }
+        Refused::Retired { version, successor: None, .. } => {
+            format!("Version {version} has reached its sunset, and nothing takes its place.")
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::{
     auth, canonical, contract, journal, mapper, spool, throttle,
-    words::{Diagnostic, Mode},
+    words::{Diagnostic, Mode, json},
 };
 
 /// Why a request was not served.
@@ -49,22 +49,9 @@ pub enum Refusal {
         /// Where they are asked for.
         rule: String,
     },
-    /// No such version, or not active.
-    #[error("version `{asked}` is not served")]
-    Version {
-        /// What was asked for.
-        asked: String,
-        /// What is served.
-        served: Vec<String>,
-    },
-    /// The version is retired.
-    #[error("version `{version}` is retired")]
-    Retired {
-        /// The version.
-        version: String,
-        /// Its successor.
-        successor: Option<String>,
-    },
+    /// No version of the operation answers.
+    #[error(transparent)]
+    Version(#[from] contract::Refused),
     /// The body could not be read.
     #[error(transparent)]
     Body(#[from] spool::Error),
@@ -185,6 +172,9 @@ impl Refusal {
     pub fn class(&self) -> Class {
         use Fault::{Caller, Gateway, Mapper, Target};
         let (status, name, title, fault, retryable) = match self {
+            Self::Unauthenticated(error) if error.is_retryable() => {
+                (503, "keys-unavailable", "The issuer's keys cannot be had just now", Gateway, true)
+            }
             Self::Unauthenticated(_) => (401, "unauthenticated", "The credential is missing or not valid", Caller, false),
             Self::TooMany(_) => (429, "limit-exceeded", "A limit is exceeded", Caller, true),
             Self::TooManyFailures { .. } => (429, "too-many-failures", "Too many failed attempts", Caller, true),
@@ -192,8 +182,10 @@ impl Refusal {
             Self::Method { .. } => (405, "method-not-allowed", "The operation has another method", Caller, false),
             Self::NotGranted { .. } => (403, "not-granted", "The operation is not granted", Caller, false),
             Self::Scopes { .. } => (403, "scope-missing", "The credential lacks a scope", Caller, false),
-            Self::Version { .. } => (404, "version-unknown", "The version is not served", Caller, false),
-            Self::Retired { .. } => (410, "version-retired", "The version is retired", Caller, false),
+            Self::Version(contract::Refused::Unnamed) => (400, "version-unnamed", "No version was named", Caller, false),
+            Self::Version(contract::Refused::Unknown { .. }) => (404, "version-unknown", "There is no such version", Caller, false),
+            Self::Version(contract::Refused::Retired { .. }) => (410, "version-retired", "The version is retired", Caller, false),
+            Self::Version(contract::Refused::NotGranted { .. }) => (403, "not-granted", "The operation is not granted", Caller, false),
             Self::Body(spool::Error::TooLarge { .. }) => (413, "too-large", "The document is too large", Caller, false),
             Self::Body(spool::Error::TooSlow(_)) => (408, "too-slow", "The document did not arrive in time", Caller, true),
             Self::Body(spool::Error::Broken) => (400, "broken-off", "The document was not sent whole", Caller, true),
@@ -240,7 +232,7 @@ impl From<throttle::Exceeded> for Refusal {
 }
 
 /// A JSON syntax error as a diagnostic with its place.
-pub fn not_json(error: &contract::JsonError) -> Refusal {
+pub fn not_json(error: &json::Error) -> Refusal {
     Refusal::NotJson(Box::new(Diagnostic {
         severity: crate::words::Severity::Error,
         code: "not-json".to_owned(),

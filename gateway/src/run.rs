@@ -12,14 +12,13 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     admin::{Admin, Token},
-    auth::KeySets,
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
     mapper::{self, Host},
     observe::Metrics,
     pipeline::{Gateway, KeysInUse},
-    policy::{self, Policies, Workshop, checked},
+    policy::{self, KeySets, Policies, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
     throttle::Limiter,
@@ -101,7 +100,7 @@ impl Running {
             call: Arc::clone(&calls),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            timer: Arc::new(deliver::runner::WallTimer::new(Arc::clone(&clock))),
+            timer: Arc::new(deliver::runner::RuntimeTimer(Arc::clone(&clock))),
         });
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
@@ -130,6 +129,7 @@ impl Running {
         let listen = listener.address().context("the data plane listens on TCP")?;
         let (admin_listener, token, admin_shown) = admin_listener(&settings, options.admin, data, &*random).await?;
         let admin_address = admin_listener.as_ref().and_then(Listener::address);
+        let tidying = Arc::clone(&clock);
         let admin = Arc::new(Admin {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
@@ -144,7 +144,7 @@ impl Running {
         let mut tasks = vec![
             tokio::spawn(server::serve(listener, limits.clone(), gateway, stop.subscribe())),
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
-            tokio::spawn(tidy(limiter, stop.subscribe())),
+            tokio::spawn(tidy(limiter, tidying, stop.subscribe())),
         ];
         if let Some(listener) = admin_listener {
             tasks.push(tokio::spawn(server::serve(listener, limits, admin, stop.subscribe())));
@@ -162,9 +162,9 @@ impl Running {
 
     /// Waits until the store has failed for good. Then nothing may be acknowledged any more: the process must end.
     pub async fn failed(&self) {
-        let mut failed = self.failed.clone();
+        let (mut failed, mut stopped) = (self.failed.clone(), self.store.stopped());
         tokio::select! {
-            () = self.store.stopped() => {}
+            Ok(_) = stopped.wait_for(Option::is_some) => {}
             // The sender lives as long as its task: an error here is an ordinary end.
             Ok(_) = failed.wait_for(|failed| *failed) => {}
         }
@@ -242,10 +242,10 @@ fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn tidy(limiter: Arc<Limiter>, mut stop: watch::Receiver<bool>) {
+async fn tidy(limiter: Arc<Limiter>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(TIDY) => limiter.retain_recent(),
+            () = tokio::time::sleep(TIDY) => limiter.retain_recent(clock.now()),
             () = server::stopped(&mut stop) => return,
         }
     }

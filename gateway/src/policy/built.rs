@@ -9,15 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Method;
 use serde_json::Value;
 
 use super::{
+    KeySets,
     checked::{self, Checked, MapperRef, MapperRun},
     outward::Outward,
     secrets::Secrets,
 };
 use crate::{
-    auth::{Authenticator, KeySets},
+    auth::Authenticator,
     contract::{Lives, Routes, Schema},
     deliver::{self, Plan, Target},
     mapper::{self, Host, Mapper, Tables},
@@ -251,18 +253,26 @@ impl Builder<'_> {
     }
 
     fn routes(&mut self, targets: &BTreeMap<TargetName, Arc<Target>>) -> Option<Routes<Arc<Operation>>> {
-        let mut routes = Routes::new();
+        let mut routes = Vec::new();
         let checked = self.checked;
         for api in checked.apis.values() {
-            let lives = Arc::new(super::lives::build(api));
+            let lives = match super::lives::build(api) {
+                Ok(lives) => Arc::new(lives),
+                Err(error) => {
+                    self.wrong.push(format!("{}: {error}", api.origin));
+                    continue;
+                }
+            };
             for operation in api.operations.values() {
-                let built = self.operation(api, operation, &lives, targets);
-                if let Err(error) = routes.add(&operation.method, &operation.path, Arc::new(built)) {
-                    self.wrong.push(format!("{}: {error}", operation.origin));
+                let built = Arc::new(self.operation(api, operation, &lives, targets));
+                match Method::from_bytes(operation.method.as_bytes()) {
+                    Ok(method) => routes.push((method, operation.path.clone(), built)),
+                    Err(_) => self.wrong.push(format!("{}: `{}` is no method", operation.origin, operation.method)),
                 }
             }
         }
-        self.wrong.is_empty().then_some(routes)
+        let laid = Routes::build(routes);
+        laid.map_err(|error| self.wrong.push(error.to_string())).ok()
     }
 
     fn operation(

@@ -29,7 +29,7 @@ pub(super) fn build(target: &checked::Target, secrets: &Secrets) -> Result<Targe
     };
     let sign = match &target.webhook_secret {
         None => None,
-        Some(secret) => Some(WebhookKey::parse(&secrets.read(secret)?).map_err(|error| error.to_string())?),
+        Some(secret) => Some(WebhookKey::parse(&[&secrets.read(secret)?]).map_err(|error| error.to_string())?),
     };
     let edi = target.edi.as_ref();
     Ok(Target {
