@@ -145,6 +145,12 @@ impl KeySet {
         self.generation.store(generation, Ordering::Release);
     }
 
+    /// A key of the set as it is now.
+    #[cfg(test)]
+    pub(super) fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found> {
+        self.current.load_full()?.find(kid, algorithm)
+    }
+
     fn fresh(&self, now: Time) -> Option<Arc<Keys>> {
         self.current.load_full().filter(|keys| keys.void_from.is_none_or(|void| now < void))
     }

@@ -31,9 +31,9 @@ pub(super) struct Verified<'a> {
     pub(super) generation: u64,
 }
 
-struct Header {
-    alg: String,
-    kid: Option<String>,
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) kid: Option<String>,
 }
 
 pub(super) async fn verify<'a>(token: &str, issuers: &'a [Issuer], now: Time) -> Result<Verified<'a>, Error> {
@@ -98,7 +98,7 @@ pub(super) fn scopes(claims: &Map<String, Value>) -> Arc<[String]> {
     all.into()
 }
 
-fn header(part: &str) -> Result<Header, Error> {
+pub(super) fn header(part: &str) -> Result<Header, Error> {
     let header = object(part).ok_or(Error::Malformed("the token's header is not a JSON object"))?;
     if let Some((_, why)) = NEVER.iter().find(|(name, _)| header.contains_key(*name)) {
         return Err(Error::Header(why));
