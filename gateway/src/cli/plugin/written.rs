@@ -127,7 +127,14 @@ fn from_cloud_event(map: &Map<String, Value>) -> Result<Written, String> {
     })
 }
 
-/// A draft in the form of the case files; what is empty is left out.
+/// A draft in the form of the case files, whole.
+pub(super) fn show_whole(draft: &Draft) -> Value {
+    let mut value = show(draft);
+    value["schema_version"] = json!(draft.schema_version);
+    value
+}
+
+/// A draft in the form of the case files; what is empty or usual is left out.
 pub(super) fn show(draft: &Draft) -> Value {
     let mut map = Map::new();
     map.insert("type".into(), json!(draft.kind));
