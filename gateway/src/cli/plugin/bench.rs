@@ -247,9 +247,19 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, Failure>) -> Result<T, Failu
     call()
 }
 
-/// What the canonical check has to say, as diagnostics.
+/// What the canonical check has to say, each naming its event; the places are in the events' data.
 pub(super) fn diagnostics(error: &canonical::Error) -> Vec<Diagnostic> {
-    error.diagnostics()
+    match error {
+        canonical::Error::Broken(faults) => faults
+            .iter()
+            .map(|fault| {
+                let message =
+                    format!("{} (event {}): {}", fault.kind, fault.event + 1, fault.diagnostic.message);
+                Diagnostic { message, ..fault.diagnostic.clone() }
+            })
+            .collect(),
+        other => other.diagnostics(),
+    }
 }
 
 /// Every CSV file of a folder as a table by its name. Columns whose header begins with `*` are the key; they come
