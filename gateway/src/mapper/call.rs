@@ -1,0 +1,393 @@
+//! One call of a mapper: what goes in, what comes out, and how it can fail.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use wasmtime::{
+    Store, StoreContextMut, Trap, UpdateDeadline,
+    component::{
+        ComponentExportIndex, ComponentNamedList, Lift, Linker, Lower, TypedFunc, WasmList, WasmStr,
+    },
+};
+
+use super::{
+    Error, Loaded, clip,
+    limits::{Ceiling, Limits, Meter, Stop, Usage, Which},
+    pool::{Budget, Ticker},
+    tables::{Row, Tables},
+    wire,
+};
+use crate::words::{Diagnostic, Draft, Event, Location, Pairs, PartnerName, Severity, Time};
+
+/// Key columns of one look-up.
+const KEY_COLUMNS: usize = 16;
+
+/// Bytes of a table's name or of one key column.
+const KEY_BYTES: usize = 1 << 10;
+
+/// Look-ups and log lines of one call: each costs the host something that the guest's clock does not see at once.
+const HOST_CALLS: u32 = 100_000;
+
+/// What wasmtime counts beside the payload when it copies an answer: the host's own structs around short strings.
+const LIFT_OVERHEAD: usize = 1 << 20;
+
+/// A call of a mapper.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whose message it is; the queue is fair between partners.
+    pub partner: PartnerName,
+    /// What the mapper is told.
+    pub context: Context,
+    /// The tables that it may look things up in.
+    pub tables: Arc<Tables>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// Which half of a synchronous call a document belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The caller's document, and every document of an exchange.
+    #[default]
+    Request,
+    /// The target's answer to it.
+    Answer,
+}
+
+/// What a mapper is told about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The partner that owns the message.
+    pub partner: String,
+    /// Sender of the interchange, where the format has one.
+    pub sender: String,
+    /// Its receiver.
+    pub receiver: String,
+    /// `api/operation`.
+    pub operation: String,
+    /// Version of the API.
+    pub version: String,
+    /// Request or answer.
+    pub stage: Stage,
+    /// The only clock that a mapper sees.
+    pub received_at: Time,
+    /// IANA zone for times that carry none.
+    pub zone: Option<String>,
+    /// Control numbers that were taken for it.
+    pub control_numbers: Pairs,
+    /// The mapper's configuration from the policy, JSON.
+    pub config: Bytes,
+}
+
+/// A canonical event on its way to a mapper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The event.
+    pub event: Event,
+}
+
+/// What a document became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its events, not checked yet.
+    pub drafts: Vec<Draft>,
+    /// Units that could not be mapped while their neighbours could.
+    pub rejects: Vec<Reject>,
+    /// What the mapper remarked.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A unit that could not be mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// `transaction-set`, `row`, …
+    pub unit: String,
+    /// Where it is.
+    pub at: Location,
+    /// Why.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A line that a mapper logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The line, without control characters.
+    pub message: String,
+}
+
+/// A result with what it cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran<T> {
+    /// The result.
+    pub value: T,
+    /// What it cost.
+    pub usage: Usage,
+    /// What the mapper logged, as far as it was kept.
+    pub log: Vec<LogLine>,
+}
+
+/// How a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The mapper refused the document, in its own words: the caller's fault.
+    #[error("the mapper refused the document with {} diagnostics", .0.len())]
+    Refused(Vec<Diagnostic>),
+    /// A limit was met.
+    #[error("{} over its limit: {used} of {allowed} allowed", which.label())]
+    Limit {
+        /// Which.
+        which: Which,
+        /// What is allowed, in the limit's unit.
+        allowed: u64,
+        /// What was asked for.
+        used: u64,
+    },
+    /// The mapper trapped.
+    #[error("the mapper trapped: {what}")]
+    Trapped {
+        /// The kind of trap.
+        what: &'static str,
+    },
+    /// What the mapper answered breaks the contract.
+    #[error("the mapper's answer breaks the contract: {what}")]
+    Nonsense {
+        /// How.
+        what: String,
+    },
+    /// Too much is waiting or held in memory. Safe to retry.
+    #[error("too much work is waiting for the mappers")]
+    Overloaded,
+    /// The machine was too busy to finish in time: the gateway's fault. Safe to retry.
+    #[error("the mapper was not finished in time")]
+    TooLong,
+    /// The host itself failed on this message: the gateway's fault. Safe to retry.
+    #[error("the mapper host failed")]
+    Broken,
+}
+
+/// What a store carries.
+pub(super) struct State {
+    meter: Meter,
+    tables: Arc<Tables>,
+    log: Vec<LogLine>,
+    log_left: usize,
+    host_calls_left: u32,
+}
+
+/// What every call needs of its host.
+pub(super) struct Desk {
+    pub engine: wasmtime::Engine,
+    pub ticker: Ticker,
+    pub budget: Arc<Budget>,
+}
+
+/// A linker with all that a mapper may import.
+pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Error> {
+    let fail = |error: wasmtime::Error| Error::Engine(error.to_string());
+    let mut linker = Linker::new(engine);
+    linker.instance("crossdock:mapper/types@1.0.0").map_err(fail)?;
+    let mut tables = linker.instance("crossdock:mapper/tables@1.0.0").map_err(fail)?;
+    tables.func_wrap("lookup", look_up).map_err(fail)?;
+    let mut log = linker.instance("crossdock:mapper/log@1.0.0").map_err(fail)?;
+    log.func_wrap("write", write_log).map_err(fail)?;
+    Ok(linker)
+}
+
+fn look_up(
+    mut store: StoreContextMut<'_, State>,
+    (table, key): (WasmStr, WasmList<WasmStr>),
+) -> wasmtime::Result<(Option<Row>,)> {
+    store.data_mut().count_host_call()?;
+    if key.len() > KEY_COLUMNS {
+        return Ok((None,));
+    }
+    let table: Box<str> = table.to_str(&store)?.into();
+    let mut columns = Vec::with_capacity(key.len());
+    for index in 0..key.len() {
+        let Some(column) = key.get(&mut store, index) else { break };
+        let column: Box<str> = column?.to_str(&store)?.into();
+        columns.push(column);
+    }
+    // A longer one cannot be in any table, and hashing it would cost what the guest does not pay.
+    if table.len() > KEY_BYTES || columns.iter().any(|column| column.len() > KEY_BYTES) {
+        return Ok((None,));
+    }
+    Ok((store.data().tables.lookup(&table, &columns),))
+}
+
+fn write_log(
+    mut store: StoreContextMut<'_, State>,
+    (severity, message): (wire::WireSeverity, WasmStr),
+) -> wasmtime::Result<()> {
+    store.data_mut().count_host_call()?;
+    let left = store.data().log_left;
+    if left == 0 {
+        return Ok(());
+    }
+    let message = clip(&message.to_str(&store)?, left);
+    let state = store.data_mut();
+    // An empty line costs a byte too, or their number would have no bound.
+    state.log_left -= message.len().max(1);
+    state.log.push(LogLine { severity: wire::severity(severity), message });
+    Ok(())
+}
+
+impl State {
+    fn count_host_call(&mut self) -> Result<(), Stop> {
+        self.meter.check_time()?;
+        self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(Stop::HostCalls)?;
+        Ok(())
+    }
+}
+
+/// One call on the way to its worker.
+pub(super) struct Order {
+    pub tables: Arc<Tables>,
+    pub limits: Limits,
+    pub ceiling: Ceiling,
+    pub input_bytes: usize,
+    pub abandoned: Arc<AtomicBool>,
+}
+
+/// What a call gave back before it was looked at.
+pub(super) struct Raw<R> {
+    pub value: Result<R, Failure>,
+    pub usage: Usage,
+    pub log: Vec<LogLine>,
+}
+
+impl Desk {
+    /// Runs one export in a fresh instance. Everything of the guest's, instantiation included, is under the limits.
+    ///
+    /// # Safety
+    /// The export at `index` must have been type-checked against `P` and `R`.
+    pub unsafe fn run<P, R>(
+        &self,
+        mapper: &Loaded,
+        index: ComponentExportIndex,
+        order: Order,
+        input: P,
+    ) -> Raw<R>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        let output_bytes = order.ceiling.output_bytes;
+        let Some(_output) = self.budget.hold(output_bytes) else {
+            return Raw { value: Err(Failure::Overloaded), usage: Usage::default(), log: Vec::new() };
+        };
+        let _ticking = self.ticker.run();
+        let meter = Meter::start(&order.limits, order.ceiling, Arc::clone(&self.budget), order.abandoned);
+        let state = State {
+            meter,
+            tables: order.tables,
+            log: Vec::new(),
+            log_left: order.limits.log_bytes,
+            host_calls_left: HOST_CALLS,
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(output_bytes.saturating_mul(2).saturating_add(LIFT_OVERHEAD));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            store.data().meter.check_time()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let called = mapper.pre.instantiate(&mut store).and_then(|instance| {
+            let export = instance
+                .get_func(&mut store, index)
+                .ok_or_else(|| wasmtime::Error::msg("the export is gone"))?;
+            // SAFETY: the caller vouches for the type of the export.
+            let export = unsafe { TypedFunc::<P, R>::new_unchecked(export) };
+            export.call(&mut store, input)
+        });
+        let meter = &store.data().meter;
+        let (cpu, wall) = meter.elapsed();
+        let memory_bytes = meter.memory_used();
+        let usage = Usage { cpu, wall, memory_bytes, input_bytes: order.input_bytes, output_bytes: 0 };
+        let value = called.map_err(|error| failure(&error, meter, output_bytes));
+        Raw { value, usage, log: std::mem::take(&mut store.data_mut().log) }
+    }
+}
+
+/// Names what went wrong, without an address or a path in it.
+fn failure(error: &wasmtime::Error, meter: &Meter, output_bytes: usize) -> Failure {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return stop.failure();
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        // A guest that asked for more memory than it may have usually aborts next; memory is what it died of.
+        return match (meter.refused_growth(), trap_name(*trap)) {
+            (Some(stop), _) => stop.failure(),
+            (None, Some(what)) => Failure::Trapped { what },
+            (None, None) => Failure::Nonsense { what: clip(&trap.to_string(), 120) },
+        };
+    }
+    let root = error.root_cause().to_string();
+    // The type of this error is private to wasmtime; its text is all that there is to know it by.
+    if root.contains("fuel allocated for hostcalls") {
+        let allowed = u64::try_from(output_bytes).unwrap_or(u64::MAX);
+        return Failure::Limit { which: Which::Output, allowed, used: allowed.saturating_add(1) };
+    }
+    if let Some(stop) = meter.refused_growth() {
+        return stop.failure();
+    }
+    Failure::Nonsense { what: clip(&root, 120) }
+}
+
+impl Stop {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Limit { which, allowed, used } => Failure::Limit { which, allowed, used },
+            Self::HostCalls => Failure::Limit {
+                which: Which::HostCalls,
+                allowed: u64::from(HOST_CALLS),
+                used: u64::from(HOST_CALLS) + 1,
+            },
+            Self::TooLong => Failure::TooLong,
+            Self::Overloaded => Failure::Overloaded,
+        }
+    }
+}
+
+/// The kind of a trap in plain words; none if it is the answer that breaks the contract.
+fn trap_name(trap: Trap) -> Option<&'static str> {
+    Some(match trap {
+        Trap::UnreachableCodeReached => "unreachable code was reached (a panic or an abort)",
+        Trap::StackOverflow => "the stack overflowed",
+        Trap::MemoryOutOfBounds => "memory access out of bounds",
+        Trap::TableOutOfBounds => "table access out of bounds",
+        Trap::IndirectCallToNull => "an indirect call of nothing",
+        Trap::BadSignature => "an indirect call with another type",
+        Trap::IntegerOverflow => "integer overflow",
+        Trap::IntegerDivisionByZero => "integer division by zero",
+        Trap::BadConversionToInteger => "a number that is not an integer",
+        Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer
+        | Trap::InvalidChar => return None,
+        _ => "a trap",
+    })
+}
+
+/// CPU time and output as they appear when a value is taken out of an answer.
+pub(super) fn weighed<R: wire::Weight>(raw: &mut Raw<(R,)>, ceiling: Ceiling) {
+    let Ok((value,)) = &raw.value else { return };
+    raw.usage.output_bytes = value.weight();
+    let widen = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    if raw.usage.output_bytes > ceiling.output_bytes {
+        let (allowed, used) = (widen(ceiling.output_bytes), widen(raw.usage.output_bytes));
+        raw.value = Err(Failure::Limit { which: Which::Output, allowed, used });
+    } else if raw.usage.cpu > ceiling.cpu.saturating_add(Duration::from_millis(5)) {
+        // A call that ends between two ticks can pass its budget a little; a single long instruction cannot hide.
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (allowed, used) = (millis(ceiling.cpu), millis(raw.usage.cpu));
+        raw.value = Err(Failure::Limit { which: Which::Cpu, allowed, used });
+    }
+}

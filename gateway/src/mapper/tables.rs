@@ -1,0 +1,128 @@
+//! Cross-reference tables that an operation grants to its mapper: immutable, looked up by key columns.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+/// Rows of one table, keyed by the values of its key columns.
+const ROWS: usize = 1_000_000;
+
+/// Columns of one table.
+const COLUMNS: usize = 64;
+
+/// Bytes of one row.
+const ROW_BYTES: usize = 16 << 10;
+
+/// A row as column and value, ready to be handed to a guest without copying it.
+pub(super) type Row = Arc<[(Arc<str>, Arc<str>)]>;
+
+/// A table that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("table `{table}`, line {line}: {what}")]
+pub struct TableError {
+    /// The table.
+    pub table: String,
+    /// The line in its text, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The tables that one operation grants.
+#[derive(Clone, Default)]
+pub struct Tables {
+    tables: HashMap<String, Arc<Table>>,
+}
+
+struct Table {
+    keys: usize,
+    rows: HashMap<Box<[Box<str>]>, Row>,
+}
+
+impl Tables {
+    /// No tables.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a table from CSV text: a header line, then rows; the first `keys` columns are the key.
+    ///
+    /// # Errors
+    /// The text is not CSV, a row repeats a key, or a bound is exceeded.
+    pub fn from_csv(&mut self, name: &str, csv: &str, keys: usize) -> Result<(), TableError> {
+        let table = Table::read(name, csv, keys)?;
+        self.tables.insert(name.to_owned(), Arc::new(table));
+        Ok(())
+    }
+
+    /// The same tables, but only those with one of these names; the rows are shared.
+    pub fn only(&self, names: &[String]) -> Self {
+        let tables = names
+            .iter()
+            .filter_map(|name| self.tables.get(name).map(|table| (name.clone(), Arc::clone(table))));
+        Self { tables: tables.collect() }
+    }
+
+    /// Names of the tables, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.tables.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The row, if the table is granted and has it.
+    pub(super) fn lookup(&self, table: &str, key: &[Box<str>]) -> Option<Row> {
+        let table = self.tables.get(table)?;
+        table.rows.get(key).cloned()
+    }
+
+    /// Whether a key of so many columns fits the table.
+    #[cfg(test)]
+    pub(super) fn keys(&self, table: &str) -> Option<usize> {
+        self.tables.get(table).map(|table| table.keys)
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for name in self.names() {
+            let table = &self.tables[name];
+            map.entry(&name, &format_args!("{} rows by {} columns", table.rows.len(), table.keys));
+        }
+        map.finish()
+    }
+}
+
+impl Table {
+    fn read(name: &str, csv: &str, keys: usize) -> Result<Self, TableError> {
+        let fail = |line: u64, what: String| TableError { table: name.to_owned(), line, what };
+        let text = csv.strip_prefix('\u{feff}').unwrap_or(csv);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|error| fail(1, error.to_string()))?.clone();
+        if keys == 0 || keys > header.len() || header.len() > COLUMNS {
+            let what =
+                format!("{} columns, {keys} of them the key; 1 to {COLUMNS} are allowed", header.len());
+            return Err(fail(1, what));
+        }
+        let columns: Vec<Arc<str>> = header.iter().map(Arc::from).collect();
+        let mut rows = HashMap::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| {
+                let line = error.position().map_or(0, csv::Position::line);
+                fail(line, "the row has not as many columns as the header".to_owned())
+            })?;
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.as_slice().len() > ROW_BYTES {
+                return Err(fail(line, format!("the row is longer than {ROW_BYTES} bytes")));
+            }
+            if rows.len() == ROWS {
+                return Err(fail(line, format!("more than {ROWS} rows")));
+            }
+            let key: Box<[Box<str>]> = record.iter().take(keys).map(Box::from).collect();
+            let row: Row = columns.iter().cloned().zip(record.iter().map(Arc::from)).collect();
+            if rows.insert(key, row).is_some() {
+                return Err(fail(line, "the key was there before".to_owned()));
+            }
+        }
+        Ok(Self { keys, rows })
+    }
+}
