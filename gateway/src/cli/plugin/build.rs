@@ -120,6 +120,8 @@ pub struct Places {
     pub mappers: PathBuf,
     /// Cargo's target folder of all mappers, so that what they share is compiled once.
     pub target: PathBuf,
+    /// Mappers in machine code, as the host keeps them.
+    pub compiled: PathBuf,
 }
 
 impl Places {
@@ -135,7 +137,7 @@ impl Places {
             source: io::Error::new(io::ErrorKind::NotFound, "neither XDG_CACHE_HOME nor HOME is set"),
         })?;
         let target = from("CROSSDOCK_GUEST_TARGET").unwrap_or_else(|| cache.join("guest-target"));
-        Ok(Self { mappers: cache.join("mappers"), target })
+        Ok(Self { mappers: cache.join("mappers"), target, compiled: cache.join("compiled") })
     }
 }
 
@@ -154,9 +156,14 @@ pub fn build(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
 /// As [`build`].
 pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Result<Built, Error> {
     let description = Description::read(plugin)?;
-    let toolchain = toolchain::find(plugin, progress)?;
     let before = sources::read(plugin)?;
-    if let Some(built) = Stored::find(&places.folder(&toolchain, before.all), &description) {
+    // Looking into the cache comes before fetching a toolchain: where that fails, it fails slowly.
+    let stored = |toolchain: &Toolchain| Stored::find(&places.folder(toolchain, before.all), &description);
+    if let Some(built) = toolchain::find_ready(plugin).as_ref().and_then(stored) {
+        return Ok(built);
+    }
+    let toolchain = toolchain::find(plugin, progress)?;
+    if let Some(built) = stored(&toolchain) {
         return Ok(built);
     }
     let core = compile(plugin, &description, &toolchain, places, progress)?;

@@ -1,13 +1,20 @@
 //! `crossdock plugin`: mappers on a developer's machine, by the production host.
 
+mod bench;
 pub mod build;
 mod cases;
 mod command;
 mod compare;
+mod damage;
 pub mod description;
+mod inspect;
+mod laws;
 mod locate;
 mod progress;
+mod run;
+mod show;
 mod sources;
+mod test;
 pub mod toolchain;
 mod written;
 
@@ -29,6 +36,8 @@ const DONE: u8 = 0;
 const NO: u8 = 1;
 /// Wrong use.
 const USE: u8 = 2;
+/// A mapper trapped, exceeded a limit or broke the contract.
+const FAILED: u8 = 3;
 
 /// Make, build and try mappers.
 #[derive(Debug, Args)]
@@ -47,6 +56,22 @@ enum PluginCommand {
         after_help = "Examples:\n  crossdock plugin build x12-wms\n  crossdock plugin build plugins/x12-wms --out dist"
     )]
     Build(BuildArgs),
+    /// Map one document, or events, and show what the gateway would get.
+    ///
+    /// Exit codes: 0 mapped, 1 refused, 2 wrong use, 3 the mapper trapped or exceeded a limit.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin run x12-wms order-945.x12 --context zone=America/Chicago\n  \
+        crossdock plugin run x12-wms events.json --direction from-canonical --context isa13=000000042"
+    )]
+    Run(run::RunArgs),
+    /// Run a mapper's cases, and damaged copies of them, by the production host under its limits.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin test plugins/x12-wms\n  crossdock plugin test --update x12-wms"
+    )]
+    Test(test::TestArgs),
+    /// Show what a mapper says of itself and what it asks for, without running it.
+    #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
+    Inspect(inspect::InspectArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,10 +91,13 @@ struct BuildArgs {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn run(args: PluginArgs, clock: &dyn Clock, _random: &dyn Random) -> anyhow::Result<ExitCode> {
+pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<ExitCode> {
     let here = env::current_dir()?;
     let code = match args.command {
         PluginCommand::Build(args) => build_all(&args, &here, clock)?,
+        PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
+        PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
+        PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
     };
     Ok(ExitCode::from(code))
 }
@@ -99,7 +127,7 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
             None => Ok(built),
         });
         match shown {
-            Ok(built) if args.json => show_json("built", &built)?,
+            Ok(built) if args.json => show::line("built", serde_json::to_value(&built)?),
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
                 anstream::eprintln!(
@@ -130,16 +158,4 @@ fn named(words: &[String], here: &Path) -> Result<Vec<Found>, locate::Error> {
 fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
     anstream::eprintln!("error: {error}");
     code
-}
-
-/// A JSON line on standard output, its `kind` first.
-fn show_json(kind: &str, value: &impl serde::Serialize) -> anyhow::Result<()> {
-    #[derive(serde::Serialize)]
-    struct Line<'a, T> {
-        kind: &'a str,
-        #[serde(flatten)]
-        value: &'a T,
-    }
-    anstream::println!("{}", serde_json::to_string(&Line { kind, value })?);
-    Ok(())
 }

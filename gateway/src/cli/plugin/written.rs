@@ -110,24 +110,33 @@ pub(super) fn is_events(value: &Value) -> bool {
     value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(event))
 }
 
+/// The envelope carries less than the draft did: of the natural key only its first value, of the order keys the first.
 fn from_cloud_event(map: &Map<String, Value>) -> Result<Written, String> {
     let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
-    // The envelope's type may carry a prefix and the schema's version beside the canonical type.
-    let kind = text("type").ok_or("a CloudEvent has a `type`")?;
-    let form = |name: &str| map.get(name).map_or(Ok(Pairs::new()), pairs).map(PairsForm);
+    let flow = text("partitionkey").unwrap_or_default();
+    let flow = flow.split_once(':').map(|(kind, value)| (kind.to_owned(), value.to_owned()));
     Ok(Written {
-        kind,
-        schema_version: text("schemaversion").unwrap_or_else(schema_version),
-        natural_key: form("naturalkey")?,
-        order_keys: form("orderkeys")?,
+        kind: text("type").ok_or("a CloudEvent has a `type`")?,
+        schema_version: schema_version(),
+        natural_key: PairsForm(
+            text("subject").map(|value| ("subject".to_owned(), value)).into_iter().collect(),
+        ),
+        order_keys: PairsForm(flow.into_iter().collect()),
         sequence: text("sequence"),
-        corrects: form("corrects")?,
-        occurred_at: text("time"),
+        corrects: PairsForm::default(),
+        occurred_at: text("time").or_else(|| text("localtime")),
         data: map.get("data").cloned().ok_or("a CloudEvent of the gateway has `data`")?,
     })
 }
 
-/// A draft in the form of the case files; what is empty is left out.
+/// A draft in the form of the case files, whole.
+pub(super) fn show_whole(draft: &Draft) -> Value {
+    let mut value = show(draft);
+    value["schema_version"] = json!(draft.schema_version);
+    value
+}
+
+/// A draft in the form of the case files; what is empty or usual is left out.
 pub(super) fn show(draft: &Draft) -> Value {
     let mut map = Map::new();
     map.insert("type".into(), json!(draft.kind));
@@ -185,6 +194,11 @@ mod tests {
         };
         assert_eq!(kinds(array).unwrap(), ["a", "b"]);
         assert_eq!(kinds(lines).unwrap(), ["a"]);
+        let keyed = lines.replace("\"type\"", "\"partitionkey\":\"order:8841:2\",\"type\"");
+        assert_eq!(
+            drafts(keyed.as_bytes()).unwrap()[0].order_keys,
+            [("order".to_owned(), "8841:2".to_owned())]
+        );
         assert_eq!(kinds(r#"{"type":"a","data":{}}"#).unwrap(), ["a"]);
         for wrong in
             ["", "[]", "[{\"type\":\"a\"}]", "{\"type\":\"a\",\"data\":{},\"tpye\":1}", "ISA*00", "[1]"]

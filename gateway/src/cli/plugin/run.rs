@@ -1,0 +1,361 @@
+//! `plugin run`: one document or some events through a mapper, and what the gateway would get.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    DONE, FAILED, NO, USE,
+    bench::{self, Bench, Opened, Setting},
+    cases::{self, CaseContext},
+    complain,
+    description::Direction,
+    locate, show, written,
+};
+use crate::{
+    canonical,
+    mapper::{self, Failure, Limits, Manifest, Mapped, Ran, Usage},
+    words::{Clock, Diagnostic, Document, Random},
+};
+
+/// What `plugin run` is told.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A name in `plugins/`, a mapper's folder (built first) or a .wasm file.
+    #[arg(value_name = "MAPPER")]
+    mapper: String,
+    /// The document; or events in JSON, as the cases have them or as this command prints them.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Which way to map; without it what the mapper offers and what is in the file decide.
+    #[arg(long, value_enum)]
+    direction: Option<Direction>,
+    /// What the mapper is told: partner, sender, receiver, operation, version, stage, received_at, zone, media_type,
+    /// a control number by its name, or config.KEY.
+    #[arg(long = "context", value_name = "KEY=VALUE")]
+    context: Vec<String>,
+    /// A folder of cross-reference tables, NAME.csv each; columns marked with `*` are the key.
+    #[arg(long, value_name = "DIR")]
+    tables: Option<PathBuf>,
+    /// JSON lines on standard output: event, document, reject, diagnostic, and last receipt.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it and gives the exit code.
+pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<u8> {
+    let found = match locate::find(&args.mapper, here) {
+        Ok(found) => found,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let file = here.join(&args.file);
+    let content = match cases::read_file(&file) {
+        Ok(content) => content,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let bench = Bench::new(clock, random)?;
+    let opened = match bench.open(&found) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(complain(&error, NO)),
+    };
+    let manifest = opened.mapper.manifest();
+    let told = match told(&args.context, &file, manifest) {
+        Ok(told) => told,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let setting = match Setting::new(&told, manifest, args.tables.as_deref(), Some(bench.now())) {
+        Ok(setting) => setting,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let shown = Shown { json: args.json, opened: &opened };
+    let direction = args.direction.or(told.direction).unwrap_or_else(|| direction(manifest, &content));
+    match direction {
+        Direction::FromCanonical => from_canonical(&bench, &opened, &setting, &content, &shown),
+        _ => {
+            let media_type =
+                told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads));
+            let document = Document { media_type, content, parameters: told.parameters.0.clone() };
+            to_canonical(&bench, &opened, &setting, document, &shown)
+        }
+    }
+}
+
+/// The one way that the mapper offers; of two, the one that fits what is in the file.
+fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
+    let offers = |way: mapper::Direction| manifest.directions.contains(&way);
+    let events = || match serde_json::from_slice::<Value>(content) {
+        Ok(value) => written::is_events(&value) || value.get("specversion").is_some(),
+        Err(_) => content.starts_with(b"{\"kind\":\"event\""),
+    };
+    let only_out = !offers(mapper::Direction::ToCanonical);
+    let both = offers(mapper::Direction::FromCanonical);
+    if only_out || both && events() { Direction::FromCanonical } else { Direction::ToCanonical }
+}
+
+/// The context of a case's own file, and over it what the command line says.
+fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
+    let beside = file.with_file_name("context.json");
+    let is_case = file.file_stem().is_some_and(|stem| stem == "in") && beside.exists();
+    let mut told = CaseContext::default();
+    if is_case {
+        let text = cases::read_file(&beside).map_err(|error| error.to_string())?;
+        told = serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", beside.display()))?;
+        anstream::eprintln!("context from {}", beside.display());
+    }
+    for word in words {
+        let (key, value) =
+            word.split_once('=').ok_or_else(|| format!("--context {word}: KEY=VALUE is needed"))?;
+        tell(&mut told, key, value, manifest)?;
+    }
+    Ok(told)
+}
+
+const KEYS: [&str; 9] =
+    ["partner", "sender", "receiver", "operation", "version", "stage", "received_at", "zone", "media_type"];
+
+fn tell(told: &mut CaseContext, key: &str, value: &str, manifest: &Manifest) -> Result<(), String> {
+    let text = value.to_owned();
+    match key {
+        "partner" => told.partner = Some(text),
+        "sender" => told.sender = text,
+        "receiver" => told.receiver = text,
+        "operation" => told.operation = text,
+        "version" => told.version = text,
+        "stage" => told.stage = Some(text),
+        "received_at" => told.received_at = Some(text),
+        "zone" => told.zone = Some(text),
+        "media_type" => told.media_type = Some(text),
+        number if manifest.control_numbers.iter().any(|known| known == number) => {
+            told.control_numbers.0.retain(|(known, _)| known != number);
+            told.control_numbers.0.push((number.to_owned(), text));
+        }
+        _ => match key.strip_prefix("config.") {
+            Some(name) if !name.is_empty() => {
+                let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+                let config = told.config.get_or_insert_with(|| json!({}));
+                let map = config.as_object_mut().ok_or("the configuration of the case is not an object")?;
+                map.insert(name.to_owned(), value);
+            }
+            _ => {
+                let numbers = manifest.control_numbers.iter().map(String::as_str);
+                let known: Vec<_> = KEYS.into_iter().chain(numbers).chain(["config.KEY"]).collect();
+                return Err(format!("--context {key}: unknown key; known are {}", known.join(", ")));
+            }
+        },
+    }
+    Ok(())
+}
+
+struct Shown<'a> {
+    json: bool,
+    opened: &'a Opened,
+}
+
+fn to_canonical(
+    bench: &Bench<'_>,
+    opened: &Opened,
+    setting: &Setting,
+    document: Document,
+    shown: &Shown<'_>,
+) -> anyhow::Result<u8> {
+    let content = document.content.clone();
+    let Ran { value: Mapped { drafts, rejects, diagnostics }, usage, log } =
+        match bench.read_document(&opened.mapper, setting, document) {
+            Ok(ran) => ran,
+            Err(failure) => return Ok(shown.failure(&failure, "to-canonical", content.len())),
+        };
+    shown.log(&log);
+    for reject in &rejects {
+        shown.reject(reject);
+    }
+    shown.diagnostics(&diagnostics);
+    let count = drafts.len();
+    let events = match bench.check(drafts, setting, &content) {
+        Ok(events) => events,
+        Err(error) => {
+            shown.broken(&error);
+            shown.receipt("to-canonical", "broken", Some(&usage), usage.input_bytes, 0);
+            return Ok(NO);
+        }
+    };
+    let message = bench.message();
+    for event in &events {
+        let cloud_event = canonical::cloud_event(event, message);
+        if shown.json {
+            show::line("event", json!({"event": cloud_event}));
+        } else {
+            let keys: crate::words::Pairs =
+                event.order_keys.iter().map(|key| (key.kind.clone(), key.value.clone())).collect();
+            let time = event.occurred_at.as_deref().unwrap_or("no time");
+            anstream::println!(
+                "{}   {}   {}",
+                show::plain(&event.kind),
+                show::keys(&keys),
+                show::plain(time)
+            );
+            let data = serde_json::to_string_pretty(&cloud_event["data"])?;
+            anstream::println!("  {}\n", show::plain(&data).replace('\n', "\n  "));
+        }
+    }
+    shown.receipt("to-canonical", "accepted", Some(&usage), usage.input_bytes, count);
+    Ok(if rejects.is_empty() { DONE } else { NO })
+}
+
+fn from_canonical(
+    bench: &Bench<'_>,
+    opened: &Opened,
+    setting: &Setting,
+    content: &[u8],
+    shown: &Shown<'_>,
+) -> anyhow::Result<u8> {
+    let drafts = match written::drafts(content) {
+        Ok(drafts) => drafts,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let count = drafts.len();
+    let events = match bench.check(drafts, setting, content) {
+        Ok(events) => events,
+        Err(error) => {
+            shown.broken(&error);
+            return Ok(NO);
+        }
+    };
+    match bench.write_document(&opened.mapper, setting, events) {
+        Err(failure) => Ok(shown.failure(&failure, "from-canonical", content.len())),
+        Ok(Ran { value: document, usage, log }) => {
+            shown.log(&log);
+            if shown.json {
+                show::line("document", show::document(&document));
+            } else {
+                print_document(&document)?;
+            }
+            shown.receipt("from-canonical", "accepted", Some(&usage), usage.input_bytes, count);
+            Ok(DONE)
+        }
+    }
+}
+
+/// Prints a document as it is into a file or pipe, and without control characters at a terminal.
+fn print_document(document: &Document) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        let text = String::from_utf8_lossy(&document.content);
+        writeln!(out, "{}", show::plain(&text.replace("\r\n", "\n")))?;
+    } else {
+        out.write_all(&document.content)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+impl Shown<'_> {
+    fn failure(&self, failure: &Failure, direction: &str, input_bytes: usize) -> u8 {
+        let outcome = show::outcome(failure);
+        match failure {
+            Failure::Refused(diagnostics) => {
+                self.diagnostics(diagnostics);
+                self.receipt(direction, outcome, None, input_bytes, 0);
+                NO
+            }
+            other => {
+                if self.json {
+                    let (code, message) = (outcome, other.to_string());
+                    show::line(
+                        "diagnostic",
+                        json!({"severity": "error", "code": code, "message": message, "location": null}),
+                    );
+                } else {
+                    complain(&show::failure_line(other), FAILED);
+                }
+                self.receipt(direction, outcome, None, input_bytes, 0);
+                FAILED
+            }
+        }
+    }
+
+    fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+        for found in diagnostics {
+            if self.json {
+                show::line("diagnostic", show::diagnostic(found));
+            } else {
+                anstream::eprintln!("{}", show::diagnostic_line(found));
+            }
+        }
+    }
+
+    fn reject(&self, reject: &mapper::Reject) {
+        if self.json {
+            return show::line("reject", show::reject(reject));
+        }
+        anstream::eprintln!("rejected {}", show::plain(&reject.unit));
+        self.diagnostics(&reject.diagnostics);
+    }
+
+    fn broken(&self, error: &canonical::Error) {
+        if self.json {
+            for found in bench::diagnostics(error) {
+                show::line("diagnostic", show::diagnostic(&found));
+            }
+        } else {
+            anstream::eprintln!("error: the canonical check refuses what the mapper gave");
+            for found in bench::diagnostics(error) {
+                anstream::eprintln!("  {}", show::diagnostic_line(&found));
+            }
+        }
+    }
+
+    fn log(&self, log: &[mapper::LogLine]) {
+        for line in log {
+            anstream::eprintln!("log: {}", show::plain(&line.message));
+        }
+    }
+
+    fn receipt(
+        &self,
+        direction: &str,
+        outcome: &str,
+        usage: Option<&Usage>,
+        input_bytes: usize,
+        events: usize,
+    ) {
+        let mapper = &self.opened.mapper;
+        let limits = Limits::default();
+        let ceiling = limits.for_input(input_bytes);
+        if self.json {
+            let mut value = json!({
+                "mapper": mapper.name(), "version": mapper.version(), "digest": mapper.digest(),
+                "direction": direction, "outcome": outcome, "events": events,
+                "usage": usage.map(show::usage),
+                "limits": {
+                    "cpu_us": u64::try_from(ceiling.cpu.as_micros()).unwrap_or(u64::MAX),
+                    "memory_bytes": limits.memory_bytes, "input_bytes": limits.input_bytes,
+                    "output_bytes": ceiling.output_bytes,
+                },
+            });
+            if let (None, Some(map)) = (usage, value.as_object_mut()) {
+                map.remove("usage");
+            }
+            return show::line("receipt", value);
+        }
+        let used = usage.map(|used| {
+            format!(
+                "   {} of {} CPU   {} KiB of memory",
+                show::time(used.cpu),
+                show::time(ceiling.cpu),
+                used.memory_bytes.div_ceil(1024)
+            )
+        });
+        anstream::eprintln!(
+            "{outcome}   {} {}   {events} {}{}   digest {}",
+            mapper.name(),
+            mapper.version(),
+            if events == 1 { "event" } else { "events" },
+            used.unwrap_or_default(),
+            mapper.digest().short()
+        );
+    }
+}
