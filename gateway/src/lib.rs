@@ -1,4 +1,5 @@
-//! Crossdock: the gateway between warehouse, transport and finance systems. `gateway/ARCHITECTURE.md` describes the house.
+//! Crossdock: the gateway between warehouse, transport and finance systems. `gateway/ARCHITECTURE.md` describes the
+//! house; the modules below stand in the order of its floors, lowest first.
 
 pub mod words;
 
@@ -7,9 +8,21 @@ pub mod canonical;
 pub mod contract;
 pub mod journal;
 pub mod mapper;
+pub mod observe;
+pub mod spool;
 pub mod throttle;
 
 pub mod deliver;
+
 pub mod policy;
+pub mod refusal;
+
+pub mod problem;
+
+pub mod pipeline;
+pub mod server;
+
+pub mod admin;
+pub mod run;
 
 pub mod cli;

@@ -51,6 +51,16 @@ pub enum Error {
     No(String),
 }
 
+impl Error {
+    /// 1 where the answer is no, 4 where there was none.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable { .. } | Self::Token { .. } => 4,
+            Self::No(_) => 1,
+        }
+    }
+}
+
 /// Calls the admin API.
 pub struct Client {
     address: String,

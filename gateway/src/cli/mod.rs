@@ -1,3 +1,94 @@
-//! The command line.
+//! The command line: one file a command.
 
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Parser, Subcommand};
+
+use crate::words::{Clock, Random};
+
+pub mod client;
+pub mod lookup;
 pub mod plugin;
+mod serve;
+pub mod show;
+
+/// The gateway between warehouse, transport and finance systems.
+#[derive(Parser, Debug)]
+#[command(name = "crossdock", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::ServeArgs),
+    /// Make, build and try mappers
+    Plugin(plugin::PluginArgs),
+    /// Look up documents that were handed in
+    Message {
+        #[command(subcommand)]
+        command: lookup::Message,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
+    /// Look up what the documents said
+    Event {
+        #[command(subcommand)]
+        command: lookup::Event,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
+    /// Look up events on their way to targets
+    Delivery {
+        #[command(subcommand)]
+        command: lookup::Delivery,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
+    /// Look up and end what needs a person
+    Exception {
+        #[command(subcommand)]
+        command: lookup::Exception,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
+    /// Compile a mapper; the gateway calls this on itself, with resource limits
+    #[command(name = crate::mapper::compile::COMMAND, hide = true)]
+    Compile,
+}
+
+/// Runs the command and gives its exit code: 0 done, 1 the answer is no, 2 wrong use, 3 a mapper trapped or
+/// exceeded a limit, 4 the gateway or store could not be reached.
+pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode {
+    let ended = match cli.command {
+        Command::Serve(args) => on_runtime(serve::run(args, clock, random)),
+        Command::Plugin(args) => plugin::run(args, &*clock, &*random),
+        Command::Message { command, admin } => asked(lookup::message(command, &admin)),
+        Command::Event { command, admin } => asked(lookup::event(command, &admin)),
+        Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
+        Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
+        Command::Compile => Ok(crate::mapper::compile::child_main()),
+    };
+    ended.unwrap_or_else(|error| {
+        anstream::eprintln!("error: {}", show::safe(&format!("{error:#}")));
+        ExitCode::FAILURE
+    })
+}
+
+fn on_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// Runs a client of the admin API; not reaching it has an exit code of its own.
+fn asked(command: impl Future<Output = Result<(), client::Error>>) -> anyhow::Result<ExitCode> {
+    let ended = on_runtime(async { Ok(command.await) })?;
+    Ok(match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {}", show::safe(&error.to_string()));
+            ExitCode::from(error.exit_code())
+        }
+    })
+}

@@ -53,6 +53,20 @@ impl Tables {
         Ok(())
     }
 
+    /// Adds a table of rows that are already read and checked: `keys` are positions in `columns`, and no two rows
+    /// have the same key. A later row with a key that was there before takes its place.
+    pub fn insert(&mut self, name: &str, columns: &[String], keys: &[usize], rows: &[Vec<String>]) {
+        let columns: Vec<Arc<str>> = columns.iter().map(|column| Arc::from(column.as_str())).collect();
+        let row = |cells: &Vec<String>| -> Row {
+            columns.iter().cloned().zip(cells.iter().map(|cell| Arc::from(cell.as_str()))).collect()
+        };
+        let key = |cells: &Vec<String>| -> Box<[Box<str>]> {
+            keys.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.as_str().into()).collect()
+        };
+        let rows = rows.iter().map(|cells| (key(cells), row(cells))).collect();
+        self.tables.insert(name.to_owned(), Arc::new(Table { keys: keys.len(), rows }));
+    }
+
     /// The same tables, but only those with one of these names; the rows are shared.
     pub fn only(&self, names: &[String]) -> Self {
         let tables = names

@@ -154,6 +154,10 @@ impl Plan for Snapshot {
         self.targets.values().cloned().collect()
     }
 
+    fn target(&self, name: &TargetName) -> Option<Arc<Target>> {
+        self.targets.get(name).cloned()
+    }
+
     fn subscription(&self, name: &SubscriptionName) -> Option<Arc<deliver::Subscription>> {
         let found = self.subscriptions.iter().find(|found| found.name == *name)?;
         Some(Arc::clone(&found.delivery))
@@ -405,7 +409,8 @@ fn limits(set: &checked::MapperLimits) -> mapper::Limits {
         limits.input_bytes = bytes(input);
     }
     if let Some(output) = set.output_bytes {
-        limits.output_bytes = Some(bytes(output));
+        limits.output_bytes = bytes(output);
+        limits.output_ratio = 0;
     }
     limits
 }

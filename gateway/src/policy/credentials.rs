@@ -127,14 +127,14 @@ fn key_set(issuer: &Issuer, sets: &KeySets, secrets: &Secrets) -> Result<Arc<Key
 
 fn pinned(algorithm: TokenAlgorithm) -> Algorithm {
     match algorithm {
-        TokenAlgorithm::RS256 => Algorithm::Rs256,
-        TokenAlgorithm::RS384 => Algorithm::Rs384,
-        TokenAlgorithm::RS512 => Algorithm::Rs512,
-        TokenAlgorithm::PS256 => Algorithm::Ps256,
-        TokenAlgorithm::PS384 => Algorithm::Ps384,
-        TokenAlgorithm::PS512 => Algorithm::Ps512,
-        TokenAlgorithm::ES256 => Algorithm::Es256,
-        TokenAlgorithm::ES384 => Algorithm::Es384,
-        TokenAlgorithm::EdDSA => Algorithm::EdDsa,
+        TokenAlgorithm::RS256 => Algorithm::RS256,
+        TokenAlgorithm::RS384 => Algorithm::RS384,
+        TokenAlgorithm::RS512 => Algorithm::RS512,
+        TokenAlgorithm::PS256 => Algorithm::PS256,
+        TokenAlgorithm::PS384 => Algorithm::PS384,
+        TokenAlgorithm::PS512 => Algorithm::PS512,
+        TokenAlgorithm::ES256 => Algorithm::ES256,
+        TokenAlgorithm::ES384 => Algorithm::ES384,
+        TokenAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }

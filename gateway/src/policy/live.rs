@@ -122,7 +122,7 @@ impl Policies {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, Error> {
         let mappers = load_all(&workshop.host, &store).await?;
-        let snapshot = build(&checked, revision(source.digest(), &mappers), &mappers, &workshop);
+        let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &workshop);
         let snapshot = Arc::new(snapshot.map_err(Error::Build)?);
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
         let shown = Mutex::new(shown(&mappers));
@@ -134,7 +134,7 @@ impl Policies {
             clock,
             metrics,
             refused: Mutex::default(),
-            state: AsyncMutex::new(State { checked, source: source.digest(), mappers }),
+            state: AsyncMutex::new(State { checked, source: source.digest, mappers }),
             shown,
         }))
     }
@@ -172,12 +172,12 @@ impl Policies {
 
     fn try_reload(&self, state: &mut State) -> Result<Revision, Error> {
         let (source, checked) = read_checked(&self.workshop.folder, &*self.clock)?;
-        if source.digest() == state.source {
+        if source.digest == state.source {
             return Ok(self.now().revision.clone());
         }
-        let snapshot = build(&checked, revision(source.digest(), &state.mappers), &state.mappers, &self.workshop);
+        let snapshot = build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
-        (state.checked, state.source) = (checked, source.digest());
+        (state.checked, state.source) = (checked, source.digest);
         Ok(self.publish(snapshot))
     }
 

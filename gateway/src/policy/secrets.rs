@@ -1,11 +1,19 @@
 //! Reads what the policy only names: secrets and settings of this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::checked::{SecretRef, Setting};
 
 /// Longest secret file: a certificate chain.
 const LONGEST: u64 = 256 * 1024;
+
+/// One secret of a policy in `folder`.
+///
+/// # Errors
+/// The environment or the folder has none.
+pub fn read_secret(secret: &SecretRef, folder: &Path) -> Result<String, String> {
+    Secrets::new(folder.to_owned()).read(secret)
+}
 
 /// Resolves references against the environment and the policy folder.
 pub(super) struct Secrets {
@@ -41,7 +49,7 @@ impl Secrets {
     }
 
     /// A whole text file, relative to the policy folder.
-    pub fn file(&self, path: &std::path::Path) -> Result<String, String> {
+    pub fn file(&self, path: &Path) -> Result<String, String> {
         let path = self.folder.join(path);
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
         if std::fs::metadata(&path).map_err(said)?.len() > LONGEST {

@@ -51,7 +51,7 @@ pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::R
 
 /// The folder's digest, once it has not changed between two reads.
 async fn settle(folder: &std::path::Path) -> Option<crate::words::Digest> {
-    let look = || super::read(folder).map(|source| source.digest()).ok();
+    let look = || super::read(folder).map(|source| source.digest).ok();
     let mut before = look();
     // A folder that changes all the time is looked at again at the next sign.
     for _ in 0..50 {
