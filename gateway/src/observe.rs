@@ -18,6 +18,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use crate::words::{Clock as _, SystemClock};
+
 /// Labels of one kind of request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -119,14 +121,15 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let now = jiff::Zoned::now();
+        // A log line tells when it was written, whatever clock drives the gateway.
+        let now = SystemClock.now().to_string();
         let level = match *event.metadata().level() {
             tracing::Level::INFO => "",
             tracing::Level::WARN => "warning: ",
             tracing::Level::ERROR => "error: ",
             _ => "debug: ",
         };
-        writeln!(writer, "{} {level}{}{}", now.strftime("%H:%M:%S%.3f"), fields.message, fields.rest)
+        writeln!(writer, "{} {level}{}{}", now.get(11..23).unwrap_or(&now), fields.message, fields.rest)
     }
 }
 

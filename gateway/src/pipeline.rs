@@ -177,7 +177,7 @@ fn throttle(
 ) -> Result<Permit, Refusal> {
     let partner = policies.partners.get(&caller.partner);
     let credential_key = format!("{}/{}", caller.partner, caller.credential);
-    let mut operation_key = String::new();
+    let operation_key;
     let mut scopes = Vec::with_capacity(3);
     if let Some(partner) = partner {
         scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
@@ -319,9 +319,9 @@ async fn exchange(
         None => None,
         Some(key) => {
             let in_use = InUse::new(gateway, operation, &inbound, &digest, key, now).await?;
-            if let Some(receipt) = in_use.remembered {
+            if let Some(receipt) = &in_use.remembered {
                 trace.events = receipt.events.len();
-                return Ok(receipt_answer(&receipt, true));
+                return Ok(receipt_answer(receipt, true));
             }
             Some(in_use)
         }

@@ -220,11 +220,11 @@ fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> Stri
     match failure {
         Failure::Refused(_) => summary(errors, "place", "places"),
         Failure::Limit { which, allowed, .. } => {
-            format!("Mapper {name} was stopped at its limit on {which} ({allowed}). Send a smaller document, or ask for a higher limit.")
+            format!("Mapper {name} was stopped at its limit on {} ({allowed}). Send a smaller document, or ask for a higher limit.", which.label())
         }
         Failure::Trapped { .. } => format!("Mapper {name} failed on this document. Its author has to look; nothing was kept."),
         Failure::Nonsense { .. } => format!("Mapper {name} gave something that is no event. Its author has to look; nothing was kept."),
-        Failure::Overloaded | Failure::TooLong => "Nothing was kept. Send the document again in a moment.".to_owned(),
+        Failure::Overloaded | Failure::TooLong | Failure::Broken => "Nothing was kept. Send the document again in a moment.".to_owned(),
     }
 }
 

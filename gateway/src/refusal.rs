@@ -205,6 +205,7 @@ impl Refusal {
                 mapper::Failure::Limit { .. } => (422, "mapper-limit", "The document took its mapper past a limit", Mapper, false),
                 mapper::Failure::Trapped { .. } => (500, "mapper-trapped", "The mapper failed on this document", Mapper, false),
                 mapper::Failure::Nonsense { .. } => (500, "mapper-nonsense", "The mapper's output breaks the contract", Mapper, false),
+                mapper::Failure::Broken => (500, "mapper-host", "The mapper host failed", Gateway, true),
                 mapper::Failure::Overloaded => (503, "overloaded", "The mappers have too much to do", Gateway, true),
                 mapper::Failure::TooLong => (503, "mapper-starved", "The mapper got too little time", Gateway, true),
             },

@@ -547,7 +547,7 @@ pub struct Retry {
     /// Before the second attempt.
     pub first: Duration,
     /// Each wait is so many times the one before, at least 1.
-    pub factor: f64,
+    pub factor: u32,
     /// The longest wait.
     pub cap: Duration,
     /// Time after which it is given up.
@@ -593,8 +593,8 @@ pub struct Subscription {
     pub events: Vec<EventPattern>,
     /// Where they go.
     pub target: TargetName,
-    /// The mapper of the target's format.
-    pub mapper: MapperRef,
+    /// The mapper of the target's format; none: the canonical event itself goes there, as CloudEvents JSON.
+    pub mapper: Option<MapperRef>,
     /// What it is given.
     pub run: MapperRun,
 }

@@ -143,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// The store had stopped, or stops now.
-    pub async fn close(self) -> Result<(), Error> {
+    pub async fn close(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         match &self.calls {
             Some(calls) if calls.send(Call::Close(reply)).await.is_ok() => {
