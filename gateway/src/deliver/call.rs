@@ -8,6 +8,8 @@ use super::{Later, target::Target};
 use crate::words::{Document, Time};
 
 mod http;
+#[cfg(test)]
+mod tests;
 
 pub use self::http::HttpCall;
 

@@ -214,3 +214,256 @@ fn said(answer: &Answer) -> String {
         None => format!("the target answered {status}{not_followed}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        deliver::Endpoint,
+        words::{Diagnostic, Severity, TargetName},
+    };
+
+    /// Always the same bits.
+    struct Fixed(u64);
+
+    impl Random for Fixed {
+        fn next(&self) -> u64 {
+            self.0
+        }
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    fn target(retry: Retry) -> Target {
+        let endpoint = Endpoint::parse("https://erp.example/in").unwrap();
+        Target { retry, stuck: Stuck::Skip, ..Target::new(TargetName::new("erp").unwrap(), endpoint) }
+    }
+
+    fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Result<Answer, CallError> {
+        let content = Bytes::copy_from_slice(body.as_bytes());
+        let retry_after = retry_after.map(str::to_owned);
+        Ok(Answer { status, retry_after, media_type: "text/plain".into(), content, cut: false })
+    }
+
+    fn after_first(ended: &Result<Answer, CallError>) -> Decision {
+        let target = target(Retry::default());
+        let state = State { target: &target, attempts: 0, first_attempt_at: None, recorded_at: at(0) };
+        decide(&state, &Happened::Called(at(100), ended), at(100), &Fixed(u64::MAX))
+    }
+
+    fn cause(next: &Next) -> Cause {
+        match next {
+            Next::Park { cause, .. } => cause.clone(),
+            Next::Delivered | Next::Retry { .. } => panic!("{next:?} is no exception"),
+        }
+    }
+
+    #[test]
+    fn every_answer_has_its_consequence() {
+        let (delivered, retry, parked) = ("delivered", "retry", "target-refused");
+        let table = [
+            (200, delivered, Health::Took),
+            (201, delivered, Health::Took),
+            (202, delivered, Health::Took),
+            (204, delivered, Health::Took),
+            (299, delivered, Health::Took),
+            (301, parked, Health::Turned),
+            (302, parked, Health::Turned),
+            (304, parked, Health::Turned),
+            (308, parked, Health::Turned),
+            (400, parked, Health::Judged),
+            (401, parked, Health::Turned),
+            (402, parked, Health::Judged),
+            (403, parked, Health::Turned),
+            (404, parked, Health::Turned),
+            (405, parked, Health::Judged),
+            (408, retry, Health::Failed),
+            (409, parked, Health::Judged),
+            (410, parked, Health::Gone),
+            (413, parked, Health::Judged),
+            (422, parked, Health::Judged),
+            (425, retry, Health::Failed),
+            (429, retry, Health::Failed),
+            (499, parked, Health::Judged),
+            (500, retry, Health::Failed),
+            (502, retry, Health::Failed),
+            (503, retry, Health::Failed),
+            (504, retry, Health::Failed),
+            (599, retry, Health::Failed),
+            (101, retry, Health::Failed),
+            (999, retry, Health::Failed),
+        ];
+        for (status, expected, health) in table {
+            let decision = after_first(&answer(status, None, "no"));
+            let code = match &decision.next {
+                Next::Delivered => "delivered",
+                Next::Retry { .. } => "retry",
+                Next::Park { cause, stuck } => {
+                    assert_eq!(*stuck, Stuck::Skip, "{status}: the policy says what its lanes do");
+                    &cause.code
+                }
+            };
+            assert_eq!((code, decision.health), (expected, health), "{status}");
+        }
+    }
+
+    #[test]
+    fn every_failed_call_is_repeated_but_one_that_cannot_be_made() {
+        let repeated = [
+            CallError::Unresolved,
+            CallError::Refused,
+            CallError::Unreachable("no route".into()),
+            CallError::Tls("expired".into()),
+            CallError::TimedOut { sent: false },
+            CallError::TimedOut { sent: true },
+            CallError::Broken { sent: true, what: "reset".into() },
+        ];
+        for error in repeated {
+            let decision = after_first(&Err(error.clone()));
+            assert_eq!(
+                decision,
+                Decision { next: Next::Retry { due: at(101) }, health: Health::Failed },
+                "{error}"
+            );
+        }
+        let decision = after_first(&Err(CallError::Unsendable("no `order`".into())));
+        assert_eq!((cause(&decision.next).code.as_str(), decision.health), ("unsendable", Health::Silent));
+    }
+
+    #[test]
+    fn a_conflict_that_means_in_progress_is_repeated() {
+        for body in ["Request In Progress", r#"{"code":"idempotency_in_progress"}"#, "still processing"] {
+            let decision = after_first(&answer(409, None, body));
+            assert!(matches!(decision.next, Next::Retry { .. }), "{body}");
+        }
+        assert!(
+            matches!(after_first(&answer(409, Some("5"), "")).next, Next::Retry { due } if due == at(105))
+        );
+        assert_eq!(cause(&after_first(&answer(409, None, "other document")).next).code, "target-refused");
+    }
+
+    #[test]
+    fn the_pause_that_a_target_asks_for_is_obeyed_up_to_an_hour() {
+        let table = [
+            (429, "7", Some(at(107))),
+            (503, "120", Some(at(220))),
+            (503, "86400", Some(at(3700))),
+            (503, "99999999999999999999999", Some(at(3700))),
+            (429, "Thu, 01 Jan 1970 00:03:20 GMT", Some(at(200))),
+            (429, "Thu, 01 Jan 1970 00:00:05 GMT", Some(at(101))),
+            (500, "7", Some(at(107))),
+            (429, "soon", Some(at(101))),
+            (429, "-7", Some(at(101))),
+            (429, "", Some(at(101))),
+            (422, "7", None),
+        ];
+        for (status, text, due) in table {
+            let next = after_first(&answer(status, Some(text), "")).next;
+            match due {
+                Some(due) => assert_eq!(next, Next::Retry { due }, "{status} {text}"),
+                None => assert_eq!(cause(&next).code, "target-refused"),
+            }
+        }
+        assert_eq!(after_first(&answer(429, Some("7"), "")).health, Health::Asked(at(107)));
+        assert_eq!(after_first(&answer(503, Some("7"), "")).health, Health::Asked(at(107)));
+        assert_eq!(after_first(&answer(500, Some("7"), "")).health, Health::Failed);
+    }
+
+    #[test]
+    fn the_budget_ends_by_time_and_by_number() {
+        let failed = answer(500, None, "try again");
+        let with = |retry: Retry, attempts, first: Option<Time>, now| {
+            let target = target(retry);
+            let state = State { target: &target, attempts, first_attempt_at: first, recorded_at: at(0) };
+            decide(&state, &Happened::Called(now, &failed), now, &Fixed(0)).next
+        };
+        let hours = |hours: i64| at(hours * 3600);
+        let three = Retry { attempts: Some(3), ..Retry::default() };
+        assert!(matches!(with(Retry::default(), 500, Some(at(0)), at(72 * 3600 - 1)), Next::Retry { .. }));
+        assert_eq!(cause(&with(Retry::default(), 2, Some(at(0)), hours(72))).code, "retries-exhausted");
+        assert!(matches!(with(three, 1, Some(at(0)), at(9)), Next::Retry { .. }));
+        let third = cause(&with(three, 2, Some(at(0)), at(9)));
+        assert_eq!(third.detail, "3 attempts failed, the last one: the target answered 500: try again");
+        assert!(matches!(with(three, 7, None, at(9)), Next::Retry { .. }), "a person gave it a fresh budget");
+    }
+
+    #[test]
+    fn a_mapper_that_refuses_or_fails_needs_a_person_and_a_busy_host_does_not() {
+        let target = target(Retry::default());
+        let state = State { target: &target, attempts: 0, first_attempt_at: None, recorded_at: at(0) };
+        let after =
+            |failure: MapFailure, now| decide(&state, &Happened::NotMapped(&failure), now, &Fixed(u64::MAX));
+        let diagnostic = Diagnostic {
+            severity: Severity::Error,
+            code: "unit-unknown".into(),
+            standard_code: None,
+            at: None,
+            message: "unit `XX` is unknown".into(),
+            rule: None,
+        };
+        let refused = cause(&after(MapFailure::Refused(vec![diagnostic.clone()]), at(1)).next);
+        assert_eq!((refused.code.as_str(), &refused.diagnostics), ("mapper-refused", &vec![diagnostic]));
+        assert_eq!(refused.detail, "the mapper refused the event: unit `XX` is unknown");
+        assert_eq!(cause(&after(MapFailure::Failed("trapped".into()), at(1)).next).code, "mapper-failed");
+        let busy = after(MapFailure::Later("queue full".into()), at(1));
+        assert_eq!(busy, Decision { next: Next::Retry { due: at(3) }, health: Health::Silent });
+        let too_long = after(MapFailure::Later("queue full".into()), at(72 * 3600));
+        assert_eq!(cause(&too_long.next).code, "retries-exhausted");
+    }
+
+    #[test]
+    fn waits_grow_up_to_the_cap() {
+        let retry = Retry::default();
+        let waits: Vec<u64> = (1..13).map(|attempt| longest_wait(&retry, attempt).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(longest_wait(&Retry { factor: 1, ..retry }, u32::MAX), Duration::from_secs(1));
+        assert_eq!(longest_wait(&Retry { first: Duration::ZERO, ..retry }, 9), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn a_retry_lies_within_its_jitter_and_never_before_what_was_asked(
+            attempts in 0u32..5000,
+            bits in any::<u64>(),
+            now in 0i64..10_000_000,
+            first in 0u64..100_000,
+            factor in 0u32..10,
+            cap in 0u64..10_000_000,
+            asked in prop::option::of(0u64..10_000),
+        ) {
+            let retry = Retry {
+                first: Duration::from_millis(first),
+                factor,
+                cap: Duration::from_millis(cap),
+                ..Retry::default()
+            };
+            let target = target(retry);
+            let now = Time::from_millis(now);
+            let state = State { target: &target, attempts, first_attempt_at: Some(now), recorded_at: now };
+            let text = asked.map(|asked| asked.to_string());
+            let ended = answer(503, text.as_deref(), "");
+            let decision = decide(&state, &Happened::Called(now, &ended), now, &Fixed(bits));
+            let Next::Retry { due } = decision.next else { panic!("{decision:?}") };
+            let pause = Duration::from_secs(asked.unwrap_or(0).min(3600));
+            prop_assert!(due >= now.after(pause));
+            prop_assert!(due <= now.after(longest_wait(&retry, attempts + 1).max(pause)));
+            prop_assert!(longest_wait(&retry, attempts + 1) <= retry.cap);
+        }
+
+        #[test]
+        fn no_header_and_no_body_makes_it_panic(
+            status in 100u16..1000,
+            retry_after in prop::option::of(".*"),
+            body in prop::collection::vec(any::<u8>(), 0..3000),
+        ) {
+            let content = Bytes::from(body);
+            let ended = Ok(Answer { status, retry_after, media_type: String::new(), content, cut: true });
+            after_first(&ended);
+        }
+    }
+}

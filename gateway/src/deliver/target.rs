@@ -302,3 +302,82 @@ fn encode(value: &str, into: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn urls_that_are_no_target_are_refused_with_the_reason() {
+        let table = [
+            ("ftp://host/", "begins with neither"),
+            ("//host/", "begins with neither"),
+            ("", "begins with neither"),
+            ("http://", "characters"),
+            ("http:///path", "characters"),
+            ("https://user:secret@host/", "credentials belong"),
+            ("https://{host}/", "host"),
+            ("https://host{x}/", "host"),
+            ("https://host/#top", "fragment"),
+            ("https://host/{order", "never closed"),
+            ("https://host/{}", "name is made of"),
+            ("https://host/{a b}", "name is made of"),
+            ("https://host/a b", "characters"),
+            ("https://host:port/", "characters"),
+        ];
+        for (url, why) in table {
+            let error = Endpoint::parse(url).unwrap_err().to_string();
+            assert!(error.contains(why), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn parameters_fill_path_and_query_and_nothing_else() {
+        let with = |value: &str| vec![("order".to_owned(), value.to_owned())];
+        let table = [
+            ("https://h:8443/in", "x", Some("https://h:8443/in")),
+            ("https://h", "x", Some("https://h/")),
+            ("https://h/{order}", "8841-22", Some("https://h/8841-22")),
+            ("https://h/{order}/lines?o={order}&v=1", "a b", Some("https://h/a%20b/lines?o=a%20b&v=1")),
+            ("https://h/{order}", "../admin", Some("https://h/..%2Fadmin")),
+            ("https://h/{order}", "..", None),
+            ("https://h/{order}", ".", None),
+            ("https://h/{order}", "", None),
+            ("https://h/{other}", "x", None),
+            ("https://h/{order}", "x?y#z@evil", Some("https://h/x%3Fy%23z%40evil")),
+            ("https://h/{order}", "ü\r\n", Some("https://h/%C3%BC%0D%0A")),
+        ];
+        for (url, value, expected) in table {
+            let filled = Endpoint::parse(url).unwrap().fill(&with(value)).ok().map(|uri| uri.to_string());
+            assert_eq!(filled.as_deref(), expected, "{url} with {value:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_shown_as_it_was_written() {
+        for url in ["https://h/{order}/x?y={z}", "http://127.0.0.1:7001/edi", "https://[::1]:9/"] {
+            assert_eq!(Endpoint::parse(url).unwrap().to_string(), url);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_changes_the_host_or_adds_a_step(value in ".{0,40}") {
+            let endpoint = Endpoint::parse("https://erp.example/a/{v}/b").unwrap();
+            if let Ok(uri) = endpoint.fill(&vec![("v".into(), value)]) {
+                prop_assert_eq!(uri.host(), Some("erp.example"));
+                prop_assert_eq!(uri.path().split('/').count(), 4);
+                prop_assert_eq!(uri.query(), None);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(url in ".{0,60}", path in "[/{}a.?#%@ ]{0,20}") {
+            let _read = Endpoint::parse(&url).is_ok();
+            let _read = Endpoint::parse(&format!("https://h{path}")).is_ok();
+        }
+    }
+}

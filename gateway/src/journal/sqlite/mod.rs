@@ -275,6 +275,9 @@ fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
     db.set_prepared_statement_cache_capacity(128);
     // The log is carried back by our own schedule and never on the way out: a process may be killed at any time.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Without this guarantee a statement that names a partial index's column is planned anew at every run (measured:
+    // a seventh of the writer's time).
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "cache_size", if read_only { -4096 } else { -32_768 })?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     if !read_only {
