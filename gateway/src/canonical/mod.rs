@@ -185,7 +185,7 @@ impl Canon {
         let schema = self
             .schemas
             .find(&draft.kind, &draft.schema_version)
-            .map_err(|diagnostic| faults.push(diagnostic));
+            .map_err(|diagnostic| faults.push(*diagnostic));
         if draft.data.len() > DATA_MAX_BYTES {
             let message = format!("{} bytes of data, {DATA_MAX_BYTES} are allowed", draft.data.len());
             faults.push(fault("too-large", "", message));

@@ -20,7 +20,7 @@ pub(super) fn occurred(text: &str, zone: Option<&str>) -> Result<String, String>
         Some((plain, zone)) => (plain, Some(zone)),
         None => (text, None),
     };
-    if plain.parse::<Timestamp>().is_ok() && plain.as_bytes().get(10) == Some(&b'T') {
+    if is_rfc3339(plain) {
         return Ok(plain.to_owned());
     }
     match local(plain) {
@@ -70,6 +70,16 @@ pub(super) fn settle(time: &mut Map<String, Value>, zone: Option<&str>) -> Resul
         None => time.remove("resolution"),
     };
     Ok(())
+}
+
+/// A moment with seconds and a whole offset. jiff alone would also take the shorter forms of ISO 8601.
+fn is_rfc3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let whole = bytes.len() >= 20 && bytes[10] == b'T' && bytes[13] == b':' && bytes[16] == b':';
+    let sign = |byte: &u8| matches!(byte, b'+' | b'-');
+    let offset = text.ends_with('Z')
+        || bytes.iter().rev().nth(2) == Some(&b':') && bytes.iter().rev().nth(5).is_some_and(sign);
+    whole && offset && text.parse::<Timestamp>().is_ok()
 }
 
 enum Local {

@@ -30,18 +30,22 @@ impl Schemas {
     }
 
     /// The schema of a kind and version.
-    pub(super) fn find(&self, kind: &str, version: &str) -> Result<&Schema, Diagnostic> {
+    pub(super) fn find(&self, kind: &str, version: &str) -> Result<&Schema, Box<Diagnostic>> {
         let Some(schema) = self.0.iter().find(|schema| schema.kind == kind) else {
             let shown: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
             let near = |known: &&str| strsim::damerau_levenshtein(known, &shown) <= 4;
             let help =
                 self.kinds().find(near).map_or(String::new(), |known| format!("; did you mean `{known}`?"));
-            return Err(fault("unknown-type", "", format!("there is no event type `{shown}`{help}")));
+            return Err(Box::new(fault(
+                "unknown-type",
+                "",
+                format!("there is no event type `{shown}`{help}"),
+            )));
         };
         if version != crossdock_canonical::VERSION {
             let shown: String = version.chars().filter(|c| !c.is_control()).take(64).collect();
             let message = format!("{kind} has no version `{shown}`, it has {}", crossdock_canonical::VERSION);
-            return Err(fault("unknown-version", "", message));
+            return Err(Box::new(fault("unknown-version", "", message)));
         }
         Ok(schema)
     }
