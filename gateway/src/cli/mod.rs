@@ -9,6 +9,7 @@ use crate::words::{Clock, Random};
 pub mod client;
 pub mod lookup;
 pub mod plugin;
+pub mod policy;
 mod serve;
 pub mod show;
 
@@ -26,6 +27,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Make, build and try mappers
     Plugin(plugin::PluginArgs),
+    /// Look at policy files
+    Policy(policy::Policy),
     /// Look up documents that were handed in
     Message {
         #[command(subcommand)]
@@ -65,6 +68,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
     let ended = match cli.command {
         Command::Serve(args) => on_runtime(serve::run(args, clock, random)),
         Command::Plugin(args) => plugin::run(args, &*clock, &*random),
+        Command::Policy(args) => Ok(check_policies(&args, &*clock)),
         Command::Message { command, admin } => asked(lookup::message(command, &admin)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
@@ -75,6 +79,17 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         anstream::eprintln!("error: {}", show::safe(&format!("{error:#}")));
         ExitCode::FAILURE
     })
+}
+
+fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {
+    match args.run(clock.now(), &crate::policy::compiles) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            anstream::eprintln!("error: {}", show::safe(&error.to_string()));
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn on_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::{
-    Checked, Report, Source,
+    Checked, Source,
     built::{Snapshot, Workshop, build},
     check,
 };
@@ -97,15 +97,17 @@ pub enum Error {
 /// It cannot be read, or its files are wrong.
 pub fn read_checked(folder: &Path, clock: &dyn Clock) -> Result<(Source, Checked), Error> {
     let source = super::read(folder)?;
-    let (checked, report) = check_source(&source, clock);
-    checked.map(|checked| (source, checked)).ok_or_else(|| Error::Check(report.to_string()))
+    let (checked, report) = check(&source, clock.now(), &compiles);
+    let shown = || Error::Check(report.render(&folder.to_string_lossy(), false));
+    checked.map(|checked| (source, checked)).ok_or_else(shown)
 }
 
-/// Checks files with the schema compiler that serves too.
-pub fn check_source(source: &Source, clock: &dyn Clock) -> (Option<Checked>, Report) {
-    check(source, clock.now(), &|path, text| {
-        Schema::compile(text, path).map(drop).map_err(|error| error.to_string())
-    })
+/// Compiles a schema as serving would.
+///
+/// # Errors
+/// Why it is none.
+pub fn compiles(path: &str, text: &str) -> Result<(), String> {
+    Schema::compile(text, path).map(drop).map_err(|error| error.to_string())
 }
 
 impl Policies {

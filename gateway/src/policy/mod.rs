@@ -1,26 +1,32 @@
 //! Policy files: raw, checked, built, swapped.
 //!
-//! A folder is read into memory; its bytes become a [`checked::Checked`] tree, or a report of
-//! everything that is wrong with them. Neither step resolves a secret, opens a socket or compiles a mapper, so
-//! `policy check` sees all that serving would see and changes nothing.
+//! [`read`] takes a folder into memory; [`check()`] turns its bytes into a [`Checked`] tree or says everything
+//! that is wrong with them. Neither resolves a secret, opens a socket or compiles a mapper, so `policy check`
+//! sees all that serving would see and changes nothing.
 
 pub mod built;
+#[cfg(test)]
+mod cases;
+mod check;
 pub mod checked;
 mod credentials;
-mod lives;
 pub mod live;
+mod lives;
 mod outward;
-pub mod raw;
+mod raw;
+pub mod report;
 mod secrets;
-pub mod source;
+mod source;
 mod targets;
-pub mod units;
+mod units;
 mod watch;
 
 pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};
+pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
-pub use live::{LiveMapper, Policies, Pushed, keep, read_checked};
+pub use live::{LiveMapper, Policies, Pushed, compiles, keep, read_checked};
+pub use report::Report;
 pub use secrets::read_secret;
+pub use source::{Problem, ReadError, Source, read};
 pub use watch::follow;
-pub use source::{ReadError, Source, read};

@@ -1,0 +1,77 @@
+//! `crossdock policy …`: the halves that work on files alone.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    policy::{self, CheckSchema, ReadError},
+    words::Time,
+};
+
+/// Policies on disk.
+#[derive(Debug, Args)]
+pub struct Policy {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says everything that is wrong with a policy folder; changes nothing
+    Check(Check),
+}
+
+/// Arguments of `policy check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The policy folder
+    #[arg(default_value = "policies")]
+    folder: PathBuf,
+    /// One line of JSON for each finding, on standard output
+    #[arg(long)]
+    json: bool,
+    /// Warnings, too, make the answer no
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// Why a command could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder cannot be read: wrong use.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Standard output is gone.
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Policy {
+    /// Carries the command out; answers whether the answer is yes (exit 0) or no (exit 1).
+    ///
+    /// # Errors
+    /// The folder cannot be read, or standard output is gone.
+    pub fn run(&self, now: Time, check_schema: CheckSchema<'_>) -> Result<bool, Error> {
+        match &self.command {
+            Command::Check(check) => check.run(now, check_schema),
+        }
+    }
+}
+
+impl Check {
+    fn run(&self, now: Time, check_schema: CheckSchema<'_>) -> Result<bool, Error> {
+        let source = policy::read(&self.folder)?;
+        let (_, report) = policy::check(&source, now, check_schema);
+        // The stream takes the colours out again where nobody sees them, and obeys NO_COLOR.
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            out.write_all(report.json_lines().as_bytes())?;
+            writeln!(anstream::stderr().lock(), "{}", report.summary())?;
+        } else {
+            out.write_all(report.render(&self.folder.to_string_lossy(), true).as_bytes())?;
+        }
+        out.flush()?;
+        Ok(report.errors() == 0 && !(self.deny_warnings && report.warnings() > 0))
+    }
+}
