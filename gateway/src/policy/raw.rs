@@ -159,7 +159,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     match serde_saphyr::from_str_with_options::<Spanned<Loose>>(text, options) {
         Ok(loose) => Ok(loose_to_node(loose, text)),
         Err(error) => Err(SyntaxError {
-            at: error.location().map(|location| span(location, text)),
+            at: error.location().map(|location| error_span(location, text)),
             message: first_sentence(&error.without_snippet().render()),
         }),
     }
@@ -178,6 +178,19 @@ fn first_sentence(text: &str) -> String {
         _ => line,
     };
     line.trim().to_owned()
+}
+
+/// The place of an error, which comes with a line and a column and not always with bytes.
+fn error_span(location: Location, text: &str) -> Span {
+    let whole = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let Some(line) = text.split_inclusive('\n').nth(whole(location.line()).saturating_sub(1)) else {
+        return Span { start: text.len(), end: text.len() };
+    };
+    let before: usize =
+        line.chars().take(whole(location.column()).saturating_sub(1)).map(char::len_utf8).sum();
+    // The lines are slices of the text, so their distance from its beginning is a place in it.
+    let start = line.as_ptr() as usize - text.as_ptr() as usize + before;
+    Span { start, end: start }
 }
 
 fn span(location: Location, text: &str) -> Span {
@@ -350,6 +363,14 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text:.60}");
         }
+    }
+
+    #[test]
+    fn a_syntax_error_knows_its_line() {
+        let text = "é: [1\nb: 2\n";
+        let at = parse(text).unwrap_err().at.unwrap();
+        assert_eq!(&text[at.start..=at.start], ":", "{at:?}");
+        assert_eq!(parse("a: [").unwrap_err().at.unwrap().start, 3);
     }
 
     #[test]

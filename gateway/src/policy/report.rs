@@ -194,6 +194,11 @@ impl Report {
         }
     }
 
+    /// Whether further findings are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS_MAX
+    }
+
     /// Errors; with one of them nothing can be applied.
     pub fn errors(&self) -> usize {
         self.kept(Weight::Error) + self.errors_beyond
@@ -386,6 +391,21 @@ pub fn looks_secret(word: &str) -> bool {
     token || dense || PREFIXES.iter().any(|prefix| word.starts_with(prefix) && word.len() > prefix.len() + 7)
 }
 
+/// Also `pasword`: what is misspelt is no less secret.
+fn nearly_names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    names_a_secret(&key)
+        || key.len() <= 80 && SECRET_KEYS.iter().any(|word| strsim::jaro_winkler(&key, word) > 0.85)
+}
+
+/// The user and password of a URL: the bytes between `://` and `@`.
+fn user_in_url(word: &str) -> Option<std::ops::Range<usize>> {
+    let start = word.find("://")? + 3;
+    let host = word[start..].find('/').map_or(word.len(), |slash| start + slash);
+    let at = word[start..host].rfind('@')?;
+    Some(start..start + at)
+}
+
 /// A line with everything masked that looks like a secret, at the same width.
 fn mask(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -396,13 +416,17 @@ fn mask(line: &str) -> String {
         if !body.is_empty() && (looks_secret(body) || secret_follows && !reference) && !body.ends_with(':') {
             out.extend(body.chars().map(|_| '•'));
             out.push_str(&word[body.len()..]);
+        } else if let Some(user) = user_in_url(word) {
+            out.push_str(&word[..user.start]);
+            out.extend(word[user.clone()].chars().map(|_| '•'));
+            out.push_str(&word[user.end..]);
         } else {
             out.push_str(word);
         }
         if !body.is_empty() {
             // A passphrase may have several words; a map's next key ends it.
             secret_follows = match body.strip_suffix(':') {
-                Some(key) => names_a_secret(key.trim_start_matches('-')),
+                Some(key) => nearly_names_a_secret(key.trim_start_matches('-')),
                 None => secret_follows && !reference,
             };
         }
@@ -451,6 +475,8 @@ mod tests {
             "{ header: { name: X, value: xd_live_0123456789abcdef } }",
             "x: eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
             "webhook-secret: [a1, b2]",
+            "pasword: hunter2",
+            "url: https://me:hunter2@host.example/x@y",
         ] {
             let masked = mask(line);
             assert_eq!(masked.chars().count(), line.chars().count());

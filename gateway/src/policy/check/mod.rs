@@ -103,7 +103,7 @@ impl Ask {
         match self {
             Self::Api => "API",
             Self::Issuer => "issuer",
-            Self::KeyHash => "credential with the key",
+            Self::KeyHash => "credential with this key",
             Self::Keys => "file of keys",
             Self::Partner => "partner",
             Self::Route => "operation that answers",
@@ -111,7 +111,7 @@ impl Ask {
             Self::Subscription => "subscription",
             Self::Table => "table",
             Self::Target => "target",
-            Self::TokenRule => "credential for the tokens",
+            Self::TokenRule => "credential for these tokens",
         }
     }
 }
@@ -132,6 +132,11 @@ impl References {
             let known =
                 || self.declared.keys().filter(|(kind, _)| kind == ask).map(|(_, name)| name.as_str());
             let finding = Finding::error(format!("there is no {} `{}`", ask.word(), reader::clip(name)));
+            // Comparing with every name is worth it only for findings that somebody will see.
+            if report.is_full() {
+                report.push(finding);
+                continue;
+            }
             let finding = match nearest(name, known()) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")),
                 None => match known().take(10).collect::<Vec<_>>() {
@@ -185,8 +190,9 @@ fn read_files(
         match Room::of(path) {
             Room::Yaml(kind) => {
                 if let Some(node) = yaml(&mut reader) {
-                    reader.secrets_within(&node, "");
                     estate.take(&mut reader, kind, &node, now);
+                    // After the rules that know the place, so that theirs is the sentence that is kept.
+                    reader.secrets_within(&node, "");
                 }
             }
             Room::Schema => {

@@ -34,7 +34,9 @@ pub(super) struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The value of a key that may be missing; a key without a value counts as missing.
     pub fn get(&mut self, key: &'static str) -> Option<&'n Entry> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.iter().find(|entry| entry.key == key && !matches!(entry.value.kind, Kind::Null))
     }
 
@@ -120,7 +122,11 @@ impl Reader<'_> {
             }
             btree_map::Entry::Occupied(first) => {
                 let note = format!("the first is at {}", first.get());
-                self.push(Finding::error(format!("a second {} `{name}`", ask.word())).note(note), span);
+                let message = match ask {
+                    Ask::KeyHash | Ask::TokenRule => format!("a second {}", ask.word()),
+                    _ => format!("a second {} `{name}`", ask.word()),
+                };
+                self.push(Finding::error(message).note(note), span);
             }
         }
     }
@@ -268,6 +274,11 @@ impl Reader<'_> {
         let mut finding = finding.at(self.text, span);
         if let Some(place) = &mut finding.place {
             place.excerpt.clear();
+        }
+        // Two rules may see the same secret; one sentence about it is enough.
+        let told = |other: &Finding| other.place == finding.place && other.place.is_some();
+        if self.report.findings.iter().any(told) {
+            return;
         }
         self.report.push(finding);
     }
