@@ -92,7 +92,6 @@ async fn the_log_is_carried_back_and_begun_anew() {
         stored(store.append(document.clone()).await.unwrap());
         appended += 1;
     }
-    assert!(appended >= 10, "a short log is left alone");
     assert_eq!(store.status().await.unwrap().messages, appended);
 }
 
