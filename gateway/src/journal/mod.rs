@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::words::{
-    ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, Key, MapperName, MessageId, OperationName,
-    OrderKey, Pairs, PartnerName, Receipt, Revision, SubscriptionName, TargetName, Time, VersionName,
+    ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, Key, MapperName, MessageId,
+    OperationName, OrderKey, Pairs, PartnerName, Receipt, Revision, SubscriptionName, TargetName, Time,
+    VersionName,
 };
 
 pub mod memory;
@@ -483,7 +484,9 @@ impl DeliveryState {
 
     /// The state that a store kept as `number`.
     fn stored(number: u8) -> Option<Self> {
-        [Self::Waiting, Self::Ready, Self::Parked, Self::Delivered, Self::Discarded].get(usize::from(number)).copied()
+        [Self::Waiting, Self::Ready, Self::Parked, Self::Delivered, Self::Discarded]
+            .get(usize::from(number))
+            .copied()
     }
 
     /// Whether it still needs somebody's work.
@@ -654,7 +657,9 @@ fn receipt(accepted: &Accepted, events: Vec<EventOutcome>) -> Receipt {
 fn contradiction(first: EventId) -> Cause {
     Cause {
         code: "contradiction".to_owned(),
-        detail: format!("event {first} says the same fact with other data, and this one is not marked as a correction"),
+        detail: format!(
+            "event {first} says the same fact with other data, and this one is not marked as a correction"
+        ),
         diagnostics: Vec::new(),
     }
 }

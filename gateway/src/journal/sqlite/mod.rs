@@ -117,7 +117,7 @@ impl Store {
         let (nudge, woken) = threads::sync_channel(1);
         let ballast = held.ballast(options.ballast_bytes);
         let writer = Writer::new(db, shared.clone(), clock, ballast, nudge, options.clone());
-        let (seen, weak, restart_bytes) = (shared.clone(), calls.downgrade(), options.restart_bytes);
+        let (seen, restart_bytes) = (shared.clone(), options.restart_bytes);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
             thread.map_err(|error| Error::Unreadable(format!("cannot start the thread `{name}`: {error}")))
@@ -126,7 +126,7 @@ impl Store {
             start("journal-write", Box::new(move || writer.serve(queue)))?,
             start(
                 "journal-carry",
-                Box::new(move || writer::carry_back(&carrier, &seen, &woken, &weak, restart_bytes)),
+                Box::new(move || writer::carry_back(&carrier, &seen, &woken, restart_bytes)),
             )?,
         ];
         Ok(Self {

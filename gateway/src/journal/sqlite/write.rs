@@ -123,12 +123,11 @@ impl Write<'_> {
     /// See `Journal::append`.
     pub(super) fn append(&mut self, accepted: &Accepted) -> Result<Appended, Fault> {
         let partner = self.names.partner(self.db, accepted.partner.as_str())?;
-        if let Some(given) = &accepted.idempotency {
-            if let Some(remembered) =
-                remembered(self.db, &accepted.partner.to_string(), &given.key, accepted.received_at)?
-            {
-                return Ok(Appended::Remembered(remembered));
-            }
+        if let Some(given) = &accepted.idempotency
+            && let Some(remembered) =
+                remembered(self.db, accepted.partner.as_str(), &given.key, accepted.received_at)?
+        {
+            return Ok(Appended::Remembered(remembered));
         }
         let message = self.next_message()?;
         let document = self

@@ -1,12 +1,14 @@
 //! The one thread that writes, and the one that carries the log back into the database.
 //!
-//! The writer takes what waits, runs each command in a savepoint of one transaction, and answers when that is durable.
+//! The writer takes what waits, runs it in one transaction, and answers when that is durable. Commands seldom fail, so
+//! they run bare at first; when one does, the transaction is undone and done again with a savepoint for each, so that
+//! the one that fails is undone alone.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc as threads,
     },
     time::Duration,
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     pub(super) stopped: watch::Sender<Option<String>>,
     /// Payload bytes of documents that wait to be written.
     pub(super) queued_bytes: AtomicUsize,
+    /// The log is long and nearly carried back: the writer may begin it anew.
+    pub(super) log_is_long: AtomicBool,
     tally: Mutex<Tally>,
 }
 
@@ -56,6 +60,7 @@ impl Shared {
             changes: watch::Sender::new(0),
             stopped: watch::Sender::new(None),
             queued_bytes: AtomicUsize::new(0),
+            log_is_long: AtomicBool::new(false),
             tally: Mutex::new(tally),
         }
     }
@@ -108,8 +113,6 @@ impl Tally {
 pub(super) enum Call {
     /// A command.
     Job(Box<dyn Job>),
-    /// The log is long and nearly carried back: begin it anew.
-    RestartLog,
     /// Write everything back, mark the store as closed, end.
     Close(oneshot::Sender<Result<(), Error>>),
 }
@@ -192,6 +195,8 @@ where
 
 /// Why a whole transaction failed.
 enum Failure {
+    /// One command failed and must be undone alone.
+    One,
     Full,
     Fatal(String),
 }
@@ -263,13 +268,12 @@ impl Writer {
             if !batch.is_empty() {
                 self.commit(&mut batch);
             }
-            match other {
-                Some(Call::RestartLog) => self.restart_log(),
-                Some(Call::Close(reply)) => {
-                    let _ = reply.send(self.close());
-                    return;
-                }
-                _ => {}
+            if self.shared.log_is_long.swap(false, Ordering::Relaxed) {
+                self.restart_log();
+            }
+            if let Some(Call::Close(reply)) = other {
+                let _ = reply.send(self.close());
+                return;
             }
         }
     }
@@ -301,6 +305,7 @@ impl Writer {
         match outcome {
             Ok(()) => Ok(()),
             Err(Failure::Full) => Err(Error::Full),
+            Err(Failure::One) => Err(Error::Unreadable("a command could not be undone".to_owned())),
             Err(Failure::Fatal(reason)) => {
                 self.shared.stop(&reason);
                 Err(Error::Stopped(reason))
@@ -312,11 +317,13 @@ impl Writer {
         if let Some(reason) = self.shared.stop_reason() {
             return Err(Failure::Fatal(reason));
         }
-        let outcome = self.run_all(batch, roomy);
+        let mut outcome = self.run_all(batch, roomy, false);
+        if matches!(outcome, Err(Failure::One)) {
+            self.undo();
+            outcome = self.run_all(batch, roomy, true);
+        }
         if outcome.is_err() {
-            self.names.clear();
-            // SQLite may have rolled back by itself; there is nothing to save in either case.
-            let _ = self.db.execute_batch("ROLLBACK");
+            self.undo();
         }
         let logged: usize = batch.iter().map(|job| job.weight() + LOGGED_BY_A_COMMAND).sum();
         self.logged = self.logged.saturating_add(logged);
@@ -331,7 +338,18 @@ impl Writer {
         Ok(())
     }
 
-    fn run_all(&mut self, batch: &mut [Box<dyn Job>], roomy: bool) -> Result<Vec<Delta>, Failure> {
+    fn undo(&mut self) {
+        self.names.clear();
+        // SQLite may have rolled back by itself; there is nothing to save in either case.
+        let _ = self.db.execute_batch("ROLLBACK");
+    }
+
+    fn run_all(
+        &mut self,
+        batch: &mut [Box<dyn Job>],
+        roomy: bool,
+        apart: bool,
+    ) -> Result<Vec<Delta>, Failure> {
         let now = self.clock.now();
         let mut deltas = Vec::with_capacity(batch.len());
         self.execute("BEGIN IMMEDIATE")?;
@@ -340,7 +358,9 @@ impl Writer {
                 job.fail(Error::Full);
                 continue;
             }
-            self.execute("SAVEPOINT command")?;
+            if apart {
+                self.execute("SAVEPOINT command")?;
+            }
             let mut write = Write { db: &self.db, names: &mut self.names, delta: Delta::default(), now };
             match job.run(&mut write) {
                 Ok(()) => deltas.push(write.delta),
@@ -351,11 +371,16 @@ impl Writer {
                         }
                         job.fail(Error::Unreadable(format!("the store cannot keep this: {error}")));
                     }
+                    if !apart {
+                        return Err(Failure::One);
+                    }
                     self.names.clear();
                     self.execute("ROLLBACK TO command")?;
                 }
             }
-            self.execute("RELEASE command")?;
+            if apart {
+                self.execute("RELEASE command")?;
+            }
         }
         self.execute("COMMIT")?;
         Ok(deltas)
@@ -418,7 +443,6 @@ pub(super) fn carry_back(
     db: &Connection,
     shared: &Shared,
     woken: &threads::Receiver<()>,
-    writer: &mpsc::WeakSender<Call>,
     restart_bytes: usize,
 ) {
     while woken.recv().is_ok() {
@@ -428,12 +452,7 @@ pub(super) fn carry_back(
         match carry(db, "PASSIVE") {
             Ok(log) => {
                 let bytes = usize::try_from(log.frames).unwrap_or(0).saturating_mul(super::PAGE_BYTES);
-                if bytes >= restart_bytes
-                    && let Some(writer) = writer.upgrade()
-                {
-                    // When the queue is full the next waking asks again.
-                    let _ = writer.try_send(Call::RestartLog);
-                }
+                shared.log_is_long.store(bytes >= restart_bytes, Ordering::Relaxed);
             }
             Err(error) if matches!(Failure::of(&error), Some(Failure::Full)) => {}
             Err(error) => shared.stop(&format!("checkpoint: {error}")),
