@@ -264,7 +264,9 @@ impl Queue {
             return Ok(paused.into_iter().chain(wake).fold(latest, Time::min));
         }
         self.stale |= self.look_at.is_some_and(|due| now >= due);
-        if self.stale && now >= self.quiet_until {
+        // A clock that was set back must not stretch a rest.
+        let resting = now < self.quiet_until && self.quiet_until.since(now) <= TROUBLE;
+        if self.stale && !resting {
             match self.look(plan, target, ask, now).await {
                 Ok(()) => {}
                 Err(journal::Error::Stopped(why)) => return Err(journal::Error::Stopped(why)),
@@ -296,9 +298,16 @@ impl Queue {
             self.quiet = Duration::ZERO;
             self.launch(plan, target, started).await?;
         }
-        let next = self.parts.journal.next_due(self.name.clone()).await?;
-        let idle = lock(&self.desk).is_idle();
-        self.look_at = next.map(|due| if idle { due } else { due.max(now.after(STEP)) });
+        let (room, idle) = {
+            let mut desk = lock(&self.desk);
+            (desk.room(now), desk.is_idle())
+        };
+        self.look_at = None;
+        // Without room it is the end of a call that gives reason for the next look.
+        if room > 0 {
+            let next = self.parts.journal.next_due(self.name.clone()).await?;
+            self.look_at = next.map(|due| if idle { due } else { due.max(now.after(STEP)) });
+        }
         Ok(())
     }
 
@@ -348,7 +357,7 @@ impl Queue {
         self.stale = true;
         self.quiet_until = self.parts.clock.now();
         match result {
-            Ok(()) | Err(journal::Error::NotFound(_)) => Ok(()),
+            Ok(()) => Ok(()),
             Err(journal::Error::Stopped(why)) => Err(journal::Error::Stopped(why)),
             Err(error) => {
                 let delivery = delivery.map(|id| id.0);

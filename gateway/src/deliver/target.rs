@@ -219,10 +219,16 @@ impl Endpoint {
         let uri = endpoint
             .uri(&sample.collect::<String>())
             .map_err(|_| fail("it has characters that a URL has not"))?;
-        match uri.host() {
-            Some(host) if !host.is_empty() => Ok(endpoint),
-            _ => Err(fail("the host is missing")),
+        let authority = uri.authority().ok_or_else(|| fail("the host is missing"))?;
+        let rest = authority.as_str().len() - authority.host().len();
+        if authority.host().is_empty() {
+            return Err(fail("the host is missing"));
         }
+        // The client would take the scheme's own port for one that it cannot read.
+        if rest > 0 && authority.port_u16().is_none() {
+            return Err(fail("the port is no number from 0 to 65535"));
+        }
+        Ok(endpoint)
     }
 
     /// The URL with its parameters filled in, each percent-encoded.
@@ -325,7 +331,9 @@ mod tests {
             ("https://host/{}", "name is made of"),
             ("https://host/{a b}", "name is made of"),
             ("https://host/a b", "characters"),
-            ("https://host:port/", "characters"),
+            ("https://host:port/", "port"),
+            ("https://host:70000/", "port"),
+            ("https://host:/", "port"),
         ];
         for (url, why) in table {
             let error = Endpoint::parse(url).unwrap_err().to_string();

@@ -66,10 +66,7 @@ async fn server(answer: fn(&str) -> http::Response<Full<Bytes>>) -> (SocketAddr,
 }
 
 /// A port that reads a request's first bytes and then does as `act` says.
-async fn port<F: Future<Output = ()> + Send>(act: fn(TcpStream) -> F) -> SocketAddr
-where
-    F: 'static,
-{
+async fn port<F: Future<Output = ()> + Send + 'static>(act: fn(TcpStream) -> F) -> SocketAddr {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -233,7 +230,11 @@ fn failures_are_told_apart() {
         let nowhere = Target { endpoint: nowhere, ..target(address, "/") };
         assert_eq!(call(nowhere, request("x")).await, Err(CallError::Unresolved));
 
-        let silent = port(|_stream| std::future::pending()).await;
+        let silent = port(|stream| async move {
+            let _open = stream;
+            std::future::pending().await
+        })
+        .await;
         let short = Target { timeout: Duration::from_millis(100), ..target(silent, "/") };
         assert_eq!(call(short, request("x")).await, Err(CallError::TimedOut { sent: true }));
 

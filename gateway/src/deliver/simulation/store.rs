@@ -1,6 +1,9 @@
 //! The in-memory journal, with no room now and then.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
 use tokio::sync::watch;
 
@@ -25,6 +28,7 @@ pub struct Crowded {
     time: Arc<SimulatedTime>,
     room: Option<Arc<Dice>>,
     ledger: Arc<Mutex<Ledger>>,
+    stopped: AtomicBool,
     /// One channel for each who listens: the runtime wakes the many receivers of one channel in random order.
     listeners: Mutex<Vec<watch::Sender<u64>>>,
 }
@@ -32,7 +36,7 @@ pub struct Crowded {
 impl Crowded {
     pub fn new(time: Arc<SimulatedTime>, room: Option<Arc<Dice>>, ledger: Arc<Mutex<Ledger>>) -> Self {
         let inner = memory::Store::with_clock(estate(), Arc::clone(&time) as Arc<dyn Clock>);
-        Self { inner, time, room, ledger, listeners: Mutex::default() }
+        Self { inner, time, room, ledger, stopped: AtomicBool::new(false), listeners: Mutex::default() }
     }
 
     /// Tells all who listen that something changed, in their order.
@@ -42,12 +46,21 @@ impl Crowded {
         listeners.iter().for_each(|listener| listener.send_modify(|count| *count += 1));
     }
 
+    /// Its disk broke.
+    pub fn stop(&self) {
+        self.stopped.store(true, SeqCst);
+        self.changed();
+    }
+
     fn crowded<'a, T: Send + 'a>(&'a self, command: Pending<'a, T>) -> Pending<'a, T> {
         self.time.step();
         let full = self.room.as_ref().is_some_and(|dice| dice.one_in(25));
         Box::pin(async move {
             // Another task may run between a command and its answer, as with any real store.
             tokio::task::yield_now().await;
+            if self.stopped.load(SeqCst) {
+                return Err(Error::Stopped("input/output error".into()));
+            }
             if full {
                 self.ledger.lock().unwrap().summary.busy += 1;
                 return Err(Error::Busy);

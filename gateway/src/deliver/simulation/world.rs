@@ -44,11 +44,18 @@ struct Fault {
 }
 
 #[derive(Clone, Copy)]
-enum Trouble {
+pub enum Trouble {
+    /// Nobody listens.
     Down,
+    /// The answer comes too late.
     Slow,
+    /// 500.
     Erring,
+    /// 401.
     Locked,
+    /// 410.
+    Gone,
+    /// 429.
     Busy,
 }
 
@@ -190,12 +197,12 @@ impl World {
         Self::with(dice, targets, true, events, 12, Duration::from_secs(10 * 3600))
     }
 
-    /// One target that refuses every connection for 24 hours, and 400 orders for it.
-    pub fn down_for_a_day() -> Arc<Self> {
-        let fault =
-            Fault { from: start_of_time(), to: start_of_time().after(hours(24)), kind: Trouble::Down };
-        let targets = vec![(Arc::new(target("erp")), vec![fault])];
-        Self::with(Arc::new(Dice::new(1)), targets, false, 400, 1_000_000, Duration::from_secs(60))
+    /// One target that is in trouble for 24 hours, or well, and so many orders for it within its first minute.
+    pub fn calm(trouble: Option<Trouble>, orders: u64) -> Arc<Self> {
+        let to = start_of_time().after(hours(24));
+        let faults = trouble.map(|kind| Fault { from: start_of_time(), to, kind }).into_iter().collect();
+        let targets = vec![(Arc::new(target("erp")), faults)];
+        Self::with(Arc::new(Dice::new(1)), targets, false, orders, 1_000_000, Duration::from_secs(60))
     }
 
     fn with(
@@ -290,6 +297,7 @@ impl World {
                 Some(Trouble::Slow) => return self.too_late(id).await,
                 Some(Trouble::Erring) => return says(500, None),
                 Some(Trouble::Locked) => return says(401, None),
+                Some(Trouble::Gone) => return says(410, None),
                 Some(Trouble::Busy) => return says(429, Some("90")),
                 None => {}
             }
