@@ -210,7 +210,7 @@ impl Setting {
             .as_ref()
             .map_or_else(|| Bytes::from_static(b"{}"), |config| config.to_string().into());
         let context = Context {
-            partner: partner.clone(),
+            partner: partner.to_string(),
             sender: told.sender.clone(),
             receiver: told.receiver.clone(),
             operation: told.operation.clone(),
