@@ -1,7 +1,7 @@
 //! Admission by looking: what a file is and what keeps it out, without running or compiling anything of it.
 
 use serde::Serialize;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
 use super::{
     clip,
@@ -186,7 +186,11 @@ fn surface(wasm: &[u8]) -> wasmparser::Result<Surface> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    imports.push(clip(import?.name.name, LONGEST_NAME));
+                    let import = import?;
+                    // A world that uses types of an interface names them at its root; a name gives a guest nothing.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        imports.push(clip(import.name.name, LONGEST_NAME));
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wasmparser::Payload;
 use wit_component::ComponentEncoder;
 
 use super::{
@@ -17,10 +16,10 @@ use super::{
     sources,
     toolchain::{self, TARGET, Toolchain},
 };
-use crate::words::Digest;
-
-/// The custom section that the manifest is in.
-const MANIFEST: &str = "crossdock:manifest";
+use crate::{
+    mapper::{self, Host, Manifest},
+    words::Digest,
+};
 
 /// What the compiler is told about every mapper, whatever its `Cargo.toml` says: the fastest code there is, and
 /// one set of settings for all, so that what they share is compiled once.
@@ -89,7 +88,8 @@ pub enum Error {
     },
     /// It compiled, but what came out is no mapper.
     #[error(
-        "{name} compiles, but exports no mapper: {why}\nhelp: `crossdock_mapper::export!(…)` in src/lib.rs makes one"
+        "{name} compiles, but is no mapper that the gateway admits: {why}\n\
+         help: `crossdock_mapper::export!(…)` in src/lib.rs makes one of a type that implements `Mapper`"
     )]
     Encode {
         /// The mapper.
@@ -334,39 +334,35 @@ fn artifact(line: &str) -> Option<PathBuf> {
     message.filenames.into_iter().find(|name| name.extension().is_some_and(|extension| extension == "wasm"))
 }
 
+/// The description as the host reads it.
+fn manifest(from: &Description) -> Manifest {
+    Manifest {
+        name: from.name.clone(),
+        version: from.version.to_string(),
+        contract: from.contract.to_string(),
+        language: from.language.to_string(),
+        standard: from.standard.clone(),
+        directions: from.directions.iter().map(|direction| (*direction).into()).collect(),
+        reads: from.reads.clone(),
+        writes: from.writes.clone(),
+        canonical: from.canonical.to_string(),
+        tables: from.tables.clone(),
+        control_numbers: from.control_numbers.clone(),
+    }
+}
+
 /// Encodes the component and writes the manifest into it.
 fn component(core: &[u8], description: &Description) -> Result<Vec<u8>, Error> {
     let refused = |why: String| Error::Encode { name: description.name.to_string(), why };
     let encode = || ComponentEncoder::default().validate(true).module(core)?.encode();
-    let mut wasm = encode().map_err(|error| refused(format!("{error:#}")))?;
-    let missing = missing_exports(&wasm).map_err(|error| refused(error.to_string()))?;
-    if !missing.is_empty() {
-        return Err(refused(format!("{} missing", missing.join(", "))));
+    let wasm = encode().map_err(|error| refused(format!("{error:#}")))?;
+    let wasm = mapper::with_manifest(&wasm, &manifest(description));
+    // A module that exports nothing encodes as well; what the gateway would refuse is said here already.
+    let found = Host::inspect(&wasm).map_err(|rejection| refused(rejection.to_string()))?;
+    if let Some(obstacle) = found.obstacles.first() {
+        return Err(refused(obstacle.to_string()));
     }
-    let manifest = serde_json::to_vec(description).expect("a description is always JSON");
-    let section = wasm_encoder::CustomSection { name: MANIFEST.into(), data: manifest.into() };
-    wasm_encoder::ComponentSection::append_to_component(&section, &mut wasm);
     Ok(wasm)
-}
-
-/// The exports of the contract that a component lacks; a module without a world encodes into an empty component.
-fn missing_exports(wasm: &[u8]) -> wasmparser::Result<Vec<&'static str>> {
-    let mut missing = vec!["to-canonical", "from-canonical", "acknowledge"];
-    let mut depth = 0;
-    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::ComponentExportSection(exports) if depth == 0 => {
-                for export in exports {
-                    let export = export?;
-                    missing.retain(|name| *name != export.name.name);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(missing)
 }
 
 #[cfg(test)]
@@ -388,13 +384,13 @@ mod tests {
     #[test]
     fn a_module_without_a_mapper_says_what_is_missing() {
         let description = serde_saphyr::from_str(
-            "{name: a, version: 1.0.0, contract: 'crossdock:mapper@1.0.0', language: rust, directions: [], canonical: v1}",
+            "{name: a, version: 1.0.0, contract: 'crossdock:mapper@1.0.0', language: rust, directions: [to-canonical], canonical: v1}",
         )
         .unwrap();
         let module = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
         let wasm = component(&module, &description);
         let why = wasm.unwrap_err().to_string();
-        assert!(why.contains("to-canonical, from-canonical, acknowledge missing"), "{why}");
+        assert!(why.contains("to-canonical"), "{why}");
         assert!(matches!(component(b"not wasm", &description), Err(Error::Encode { .. })));
     }
 
@@ -402,7 +398,7 @@ mod tests {
     fn a_mapper_in_the_cache_is_taken_only_whole() {
         let root = tempfile::tempdir().unwrap();
         let description: Description = serde_saphyr::from_str(
-            "{name: a, version: 1.0.0, contract: 'crossdock:mapper@1.0.0', language: rust, directions: [], canonical: v1}",
+            "{name: a, version: 1.0.0, contract: 'crossdock:mapper@1.0.0', language: rust, directions: [to-canonical], canonical: v1}",
         )
         .unwrap();
         let toolchain = Stored { digest: Digest::of(b"wasm"), toolchain: "rustc".into() };

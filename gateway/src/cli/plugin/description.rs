@@ -7,12 +7,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::MapperName;
+use crate::{
+    mapper::{self, CONTRACT},
+    words::MapperName,
+};
 
 /// The file's name in a mapper's folder.
 pub const FILE: &str = "mapper.yaml";
-/// The contract that this gateway serves.
-const CONTRACT: &str = "crossdock:mapper@1.0.0";
 /// The canonical model that this gateway checks events against.
 const CANONICAL: &str = "v1";
 /// Longest description; a real one has twenty lines.
@@ -64,12 +65,30 @@ pub enum Direction {
     Acknowledge,
 }
 
+impl From<Direction> for mapper::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::ToCanonical => Self::ToCanonical,
+            Direction::FromCanonical => Self::FromCanonical,
+            Direction::Acknowledge => Self::Acknowledge,
+        }
+    }
+}
+
 /// A language that `plugin build` can compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// Rust, by cargo.
     Rust,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rust => f.write_str("rust"),
+        }
+    }
 }
 
 macro_rules! checked {

@@ -68,7 +68,7 @@ fn as_json(path: &Path, found: &Inspection) {
 fn as_text(path: &Path, found: &Inspection) {
     let line = |name: &str, value: String| {
         let value = if value.is_empty() { "none".to_owned() } else { show::plain(&value) };
-        anstream::println!("{name:<10}{value}");
+        anstream::println!("{name:<12}{value}");
     };
     line("file", path.display().to_string());
     line("digest", found.digest.to_string());

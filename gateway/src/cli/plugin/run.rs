@@ -178,7 +178,7 @@ fn to_canonical(
         Ok(events) => events,
         Err(error) => {
             shown.broken(&error);
-            shown.receipt("to-canonical", "broken", Some(&usage), usage.input_bytes, 0);
+            shown.receipt("to-canonical", "not-canonical", Some(&usage), usage.input_bytes, 0);
             return Ok(NO);
         }
     };
