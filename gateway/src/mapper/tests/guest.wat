@@ -54,6 +54,7 @@
     (memory (export "memory") 2)
     (global $bump (mut i32) (i32.const 65536))
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $p i32)
+      ;;REALLOC
       (global.set $bump (i32.and (i32.add (global.get $bump) (i32.const 15)) (i32.const -16)))
       (local.set $p (global.get $bump))
       (global.set $bump (i32.add (global.get $bump) (local.get 3)))
@@ -87,7 +88,7 @@
   (type $to (func (param "context" $context) (param "document" $document) (result (result $mapped (error (list $diagnostic))))))
   (type $from (func (param "context" $context) (param "events" (list $recorded)) (result (result $document (error (list $diagnostic))))))
   (type $ack (func (param "context" $context) (param "outcomes" (list $outcome)) (result (result (option $document) (error (list $diagnostic))))))
-  (func (export "to-canonical") (type $to) (canon lift (core func $main "to-canonical") (memory $memory) (realloc $realloc)))
+  (func (export "to-canonical") (type $to) (canon lift (core func $main "to-canonical") (memory $memory) (realloc $realloc) (;POST;)))
   (func (export "from-canonical") (type $from) (canon lift (core func $main "from-canonical") (memory $memory) (realloc $realloc)))
   (func (export "acknowledge") (type $ack) (canon lift (core func $main "acknowledge") (memory $memory) (realloc $realloc)))
   ;;EXPORTS

@@ -126,6 +126,31 @@ fn answers_that_break_the_contract_are_nonsense() {
 }
 
 #[test]
+fn an_allocation_that_lies_outside_memory_or_traps_costs_the_message_only() {
+    let failing =
+        |realloc| house().map(Guest { realloc, ..Guest::default() }.wasm(), strict(), b"x").unwrap_err();
+    let outside = failing("(return (i32.const 0xFFFFFF00))");
+    assert!(matches!(outside, Failure::Nonsense { .. }), "{outside:?}");
+    let crooked = failing("(return (i32.const 65537))");
+    assert!(matches!(crooked, Failure::Nonsense { .. }), "{crooked:?}");
+    let trapped = failing("(unreachable)");
+    assert!(matches!(trapped, Failure::Trapped { .. }), "{trapped:?}");
+    let endless = failing("(loop $again (br $again))");
+    assert_eq!(limit(&endless), Some(Which::Cpu));
+    house().map(Guest::default().wasm(), roomy(), b"x").unwrap();
+}
+
+#[test]
+fn cleaning_up_is_under_the_limits_too() {
+    let guest = Guest {
+        fields: r#"(func (export "post") (param i32) (loop $again (br $again)))"#,
+        post: r#"(post-return (core func $main "post"))"#,
+        ..Guest::default()
+    };
+    assert_eq!(limit(&house().map(guest.wasm(), strict(), b"x").unwrap_err()), Some(Which::Cpu));
+}
+
+#[test]
 fn a_list_that_claims_four_gibibytes_is_not_allocated() {
     let body = "(i32.store (i32.const 2052) (i32.const 3072)) (i32.store (i32.const 2056) (i32.const -1)) (i32.const 2048)";
     let failure = fails(body);

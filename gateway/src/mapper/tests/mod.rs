@@ -23,6 +23,8 @@ mod queues;
 #[derive(Clone, Copy)]
 struct Guest<'a> {
     imports: &'a str,
+    realloc: &'a str,
+    post: &'a str,
     fields: &'a str,
     to: &'a str,
     from: &'a str,
@@ -33,7 +35,7 @@ const EMPTY: &str = "(global.get $empty)";
 
 impl Default for Guest<'_> {
     fn default() -> Self {
-        Self { imports: "", fields: "", to: EMPTY, from: EMPTY, exports: "" }
+        Self { imports: "", realloc: "", post: "", fields: "", to: EMPTY, from: EMPTY, exports: "" }
     }
 }
 
@@ -41,6 +43,8 @@ impl Guest<'_> {
     fn bare(&self) -> Vec<u8> {
         let text = include_str!("guest.wat")
             .replace(";;IMPORTS", self.imports)
+            .replace(";;REALLOC", self.realloc)
+            .replace("(;POST;)", self.post)
             .replace(";;FIELDS", self.fields)
             .replace(";;TO", self.to)
             .replace(";;FROM", self.from)

@@ -127,3 +127,44 @@ fn dropping_the_host_ends_its_threads() {
     drop(house);
     assert!(weak.upgrade().is_none());
 }
+
+/// Page faults of this thread.
+fn page_faults() -> i64 {
+    // SAFETY: `usage` is plain numbers, and a valid place to write them to.
+    let (failed, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_THREAD, &mut usage), usage)
+    };
+    assert_eq!(failed, 0);
+    usage.ru_minflt
+}
+
+#[test]
+fn a_warm_call_of_a_small_guest_costs_no_page_fault() {
+    let house = House::new(1, 64 << 20, 8);
+    let guest = "(memory.fill (i32.const 66000) (i32.const 1) (i32.const 60000)) (global.get $empty)";
+    let loaded = Arc::clone(&house.load(to(guest)).unwrap().0);
+    let limits = roomy();
+    let work = move |desk: &Desk, abandoned: Arc<AtomicBool>| {
+        let (told, document) = (call(limits), document("x"));
+        let ceiling = limits.for_input(1);
+        let run = || {
+            let (tables, abandoned) = (Arc::default(), Arc::clone(&abandoned));
+            let order = Order { tables, limits, ceiling, input_bytes: 1, abandoned };
+            let input = (wire::ContextIn::new(&told.context), wire::DocumentIn::new(&document));
+            // SAFETY: the mapper was loaded, and with that this export checked.
+            unsafe {
+                desk.run::<wire::ToParams<'_>, wire::ToResult>(&loaded, loaded.to_canonical, order, input)
+            }
+            .value
+            .map(|_| ())
+        };
+        (0..50).try_for_each(|_| run())?;
+        let before = page_faults();
+        (0..1_000).try_for_each(|_| run())?;
+        Ok(Ran { value: page_faults() - before, usage: Usage::default(), log: Vec::new() })
+    };
+    let ran = house.runtime.block_on(house.host.submit(&partner("a"), &limits, 1, work)).unwrap();
+    // The machine may take a page of ours now and then; one fault a call would be a thousand.
+    assert!(ran.value < 50, "{} page faults in 1,000 calls", ran.value);
+}
