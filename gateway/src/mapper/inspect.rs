@@ -1,7 +1,7 @@
 //! Admission by looking: what a file is and what keeps it out, without running or compiling anything of it.
 
 use serde::Serialize;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
 use super::{
     clip,
@@ -91,7 +91,7 @@ pub struct Inspection {
     pub kind: Kind,
     /// Its manifest, if it has one that can be used.
     pub manifest: Option<Manifest>,
-    /// What it imports, sorted.
+    /// What it imports, sorted; names for types that are known left out.
     pub imports: Vec<String>,
     /// What it exports, in its order.
     pub exports: Vec<String>,
@@ -186,7 +186,11 @@ fn surface(wasm: &[u8]) -> wasmparser::Result<Surface> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    imports.push(clip(import?.name.name, LONGEST_NAME));
+                    let import = import?;
+                    // A name for a type that is known gives a mapper nothing; toolchains import those that a world uses.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        imports.push(clip(import.name.name, LONGEST_NAME));
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {

@@ -54,6 +54,13 @@ fn forbidden_imports_are_named() {
 }
 
 #[test]
+fn a_resource_is_no_name_for_a_known_type() {
+    let told =
+        rejected(Guest { imports: r#"(import "door" (type (sub resource)))"#, ..Guest::default() }.wasm());
+    assert!(told.contains("imports `door`"), "{told}");
+}
+
+#[test]
 fn more_exports_than_the_contract_are_tolerated() {
     let exports = r#"(func (export "init") (type $to) (canon lift (core func $main "to-canonical") (memory $memory) (realloc $realloc)))"#;
     house().map(Guest { exports, ..Guest::default() }.wasm(), roomy(), b"").unwrap();
