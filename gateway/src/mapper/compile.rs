@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::Command,
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
@@ -46,9 +46,13 @@ impl Compiler {
         Self { program, turn: Semaphore::new(1) }
     }
 
+    /// Waits until nothing else is compiled.
+    pub async fn turn(&self) -> Result<SemaphorePermit<'_>, LoadError> {
+        self.turn.acquire().await.map_err(|_| LoadError::Broken)
+    }
+
     /// Compiles; the child is killed when the future is dropped.
-    pub async fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let _turn = self.turn.acquire().await.map_err(|_| fail("the host is shutting down"))?;
+    pub async fn compile(&self, _turn: &SemaphorePermit<'_>, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
         match timeout(WALL, self.run(wasm)).await {
             Ok(compiled) => compiled,
             Err(_) => Err(fail(&format!("it took longer than {} s", WALL.as_secs()))),

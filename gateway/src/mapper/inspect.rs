@@ -91,7 +91,7 @@ pub struct Inspection {
     pub kind: Kind,
     /// Its manifest, if it has one that can be used.
     pub manifest: Option<Manifest>,
-    /// What it imports, sorted.
+    /// What it imports, sorted; names for types that are known left out.
     pub imports: Vec<String>,
     /// What it exports, in its order.
     pub exports: Vec<String>,
@@ -187,7 +187,7 @@ fn surface(wasm: &[u8]) -> wasmparser::Result<Surface> {
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     let import = import?;
-                    // A world that uses types of an interface names them at its root; a name gives a guest nothing.
+                    // A name for a type that is known gives a mapper nothing; toolchains import those that a world uses.
                     if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
                         imports.push(clip(import.name.name, LONGEST_NAME));
                     }

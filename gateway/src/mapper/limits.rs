@@ -18,6 +18,8 @@ pub struct Limits {
     pub cpu: Duration,
     /// CPU time that is added for every 10 KiB of input.
     pub cpu_per_10_kib: Duration,
+    /// A call may take so many times its CPU time by the clock on the wall.
+    pub wall_ratio: u32,
     /// Largest input in bytes.
     pub input_bytes: usize,
     /// Output in bytes that every call may give.
@@ -36,6 +38,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             cpu: Duration::from_millis(10),
             cpu_per_10_kib: Duration::from_millis(1),
+            wall_ratio: 10,
             input_bytes: 1 << 20,
             output_bytes: 256 << 10,
             output_ratio: 8,
@@ -50,7 +53,7 @@ impl Default for Limits {
 pub struct Ceiling {
     /// CPU time.
     pub cpu: Duration,
-    /// Time by the clock on the wall: ten times the CPU time.
+    /// Time by the clock on the wall.
     pub wall: Duration,
     /// Bytes of output.
     pub output_bytes: usize,
@@ -62,7 +65,7 @@ impl Limits {
         let parts = u32::try_from(bytes.div_ceil(10 << 10)).unwrap_or(u32::MAX);
         let cpu = self.cpu.saturating_add(self.cpu_per_10_kib.saturating_mul(parts));
         let output_bytes = self.output_bytes.max(bytes.saturating_mul(self.output_ratio));
-        Ceiling { cpu, wall: cpu.saturating_mul(10), output_bytes }
+        Ceiling { cpu, wall: cpu.saturating_mul(self.wall_ratio), output_bytes }
     }
 }
 

@@ -191,12 +191,7 @@ impl Host {
         if let Some(known) = self.known(digest) {
             return Ok(known);
         }
-        let name = self.cache_name(digest);
-        let cache = Arc::clone(&self.cache);
-        let code = match aside(move || cache.get(name)).await? {
-            Some(code) => code,
-            None => self.compile(name, &wasm).await?,
-        };
+        let code = self.code(self.cache_name(digest), &wasm).await?;
         let (linker, engine) = (self.linker.clone(), self.desk.engine.clone());
         let loaded = aside(move || prepare(&engine, &linker, &code, manifest, digest)).await??;
         let mapper = Mapper(Arc::new(loaded));
@@ -313,8 +308,17 @@ impl Host {
         Digest::of(&name)
     }
 
-    async fn compile(&self, name: Digest, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let code = self.compiler.compile(wasm).await?;
+    /// The compiled form: kept, or made now.
+    async fn code(&self, name: Digest, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
+        if let Some(code) = self.kept(name).await? {
+            return Ok(code);
+        }
+        let turn = self.compiler.turn().await?;
+        // Whoever had the turn before may have compiled the same.
+        if let Some(code) = self.kept(name).await? {
+            return Ok(code);
+        }
+        let code = self.compiler.compile(&turn, wasm).await?;
         let cache = Arc::clone(&self.cache);
         aside(move || {
             if let Err(error) = cache.put(name, &code) {
@@ -323,6 +327,11 @@ impl Host {
             code
         })
         .await
+    }
+
+    async fn kept(&self, name: Digest) -> Result<Option<Vec<u8>>, LoadError> {
+        let cache = Arc::clone(&self.cache);
+        aside(move || cache.get(name)).await
     }
 }
 

@@ -19,7 +19,9 @@ const AT_LEAST: Duration = Duration::from_secs(5);
 pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::Receiver<bool>) {
     let (sender, mut signs) = mpsc::channel::<()>(1);
     // A full channel means that a look is due anyway.
-    let watcher = notify::recommended_watcher(move |_| drop(sender.try_send(())));
+    let watcher = notify::recommended_watcher(move |_| {
+        let _ = sender.try_send(());
+    });
     let mut watcher = watcher.inspect_err(|error| tracing::warn!(%error, "policy files are only looked at every 5 s")).ok();
     if let Some(watcher) = &mut watcher
         && let Err(error) = watcher.watch(&folder, RecursiveMode::Recursive)
