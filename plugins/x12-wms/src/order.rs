@@ -134,10 +134,12 @@ impl Order {
         let first = degrees(&mut reading, 2, problems);
         let second = degrees(&mut reading, 4, problems);
         let temperature = match (first, second) {
-            (Some(minimum), Some(maximum)) => {
+            (Some(first), Some(second)) => {
+                let colder_first = first.value.compare(&second.value).is_le();
+                let (minimum, maximum) = if colder_first { (first, second) } else { (second, first) };
                 Temperature { minimum: Some(minimum), maximum: Some(maximum), set_point: None }
             }
-            (set_point, _) => Temperature { set_point, ..Temperature::default() },
+            (first, second) => Temperature { set_point: first.or(second), ..Temperature::default() },
         };
         if temperature != Temperature::default() {
             self.temperature = Some(temperature);

