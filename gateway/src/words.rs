@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 mod ids;
+pub mod json;
 mod name;
 mod proof;
 mod time;

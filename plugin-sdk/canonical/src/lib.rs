@@ -9,6 +9,8 @@ mod decimal;
 mod events;
 mod identifier;
 mod model;
+#[cfg(feature = "schemas")]
+mod schemas;
 mod time;
 pub mod units;
 
@@ -23,6 +25,8 @@ pub use model::{
     Line, LineStatus, Lot, Measure, Money, Note, Pack, Party, Place, Quantity, Reference, Temperature,
     Totals,
 };
+#[cfg(feature = "schemas")]
+pub use schemas::{DEFS, schemas};
 pub use time::{Basis, Classifier, Resolution, Time};
 
 /// The version of the model that this crate holds: the folder of its schemas.

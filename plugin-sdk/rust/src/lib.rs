@@ -32,6 +32,8 @@ pub mod glue;
 pub mod log;
 mod message;
 pub mod tables;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 
 pub use crossdock_canonical as canonical;
 pub use diagnostic::{Diagnostic, Location, Refusal, Severity};

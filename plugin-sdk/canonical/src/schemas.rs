@@ -1,0 +1,16 @@
+//! The JSON Schemas (2020-12) of the events, as text.
+
+/// The shared definitions, which every schema refers to as `defs.json`.
+pub const DEFS: &str = include_str!("../v1/defs.json");
+
+/// Every schema with its event's canonical type; the shared definitions are there as `defs`.
+pub fn schemas() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("defs", DEFS),
+        ("order.released", include_str!("../v1/order.released.json")),
+        ("order.cancelled", include_str!("../v1/order.cancelled.json")),
+        ("shipment.dispatched", include_str!("../v1/shipment.dispatched.json")),
+        ("shipment.milestone", include_str!("../v1/shipment.milestone.json")),
+        ("shipment.delivered", include_str!("../v1/shipment.delivered.json")),
+    ]
+}
