@@ -576,5 +576,5 @@ impl Packs {
 pub fn mode_code(carrier: &Carrier) -> String {
     let kept = carrier.source_mode.as_deref().filter(|code| Some(name_of(MODES, code)) == carrier.mode);
     let known = || carrier.mode.as_deref().and_then(|mode| code_of(MODES, mode));
-    kept.or_else(known).unwrap_or_default().to_owned()
+    kept.map(str::to_owned).or_else(known).unwrap_or_default()
 }

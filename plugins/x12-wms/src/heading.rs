@@ -51,6 +51,9 @@ impl Heading {
         } else if !qualifier.is_empty() {
             reading.keep(3);
         }
+        if name_of(PARTY_SCHEMES, &qualifier) == "other" {
+            reading.keep(3);
+        }
         reading.leave(&format!("N1*{code}"), &mut self.left);
         self.parties.push(party);
         self.in_party = true;
@@ -109,7 +112,11 @@ impl Heading {
         if qualifier == "11" && self.shipped.is_none() {
             self.shipped = Some(time);
         } else {
-            self.dates.push(Dated { kind: name_of(DATES, &qualifier), time });
+            let kind = name_of(DATES, &qualifier);
+            if kind == "other" {
+                reading.keep(1);
+            }
+            self.dates.push(Dated { kind, time });
         }
         reading.leave(&format!("G62*{qualifier}"), &mut self.left);
     }
@@ -122,6 +129,9 @@ impl Heading {
             return;
         }
         let kind = (!code.is_empty()).then(|| name_of(NOTES, &code));
+        if kind.as_deref() == Some("other") {
+            reading.keep(1);
+        }
         self.notes.push(Note { kind, text: text.into_owned() });
         reading.leave("NTE", &mut self.left);
     }

@@ -1,20 +1,30 @@
 //! Code lists of X12 004010 and what the canonical model calls the same. A code that is not here keeps its own name
-//! as `x12:CODE`, so that it comes out as it went in.
+//! as `x12-code`, so that it comes out as it went in.
 //!
 //! Meanings follow the 004010 directory: elements 91, 98, 128, 146, 235, 363, 368, 432, 623.
 
 use crossdock_mapper::canonical::LineStatus;
 
-/// The model's name of a code, or `x12:CODE`.
+/// The model's name of a code, `x12-code` for one that is not listed, or `other` for what is no code at all.
 pub fn name_of(table: &[(&str, &'static str)], code: &str) -> String {
     let known = table.iter().find(|(listed, _)| *listed == code);
-    known.map_or_else(|| format!("x12:{code}"), |(_, name)| (*name).to_owned())
+    match known {
+        Some((_, name)) => (*name).to_owned(),
+        None if is_code(code) => format!("x12-{}", code.to_ascii_lowercase()),
+        None => "other".to_owned(),
+    }
 }
 
-/// The code of a name: the first that is listed, or the one that `x12:` kept.
-pub fn code_of<'n>(table: &[(&'static str, &str)], name: &'n str) -> Option<&'n str> {
-    let known = table.iter().find(|(_, listed)| *listed == name).map(|(code, _)| *code);
-    known.or_else(|| name.strip_prefix("x12:").filter(|code| !code.is_empty()))
+/// The code of a name: the first that is listed, or the one that `x12-` kept.
+pub fn code_of(table: &[(&'static str, &str)], name: &str) -> Option<String> {
+    let known = table.iter().find(|(_, listed)| *listed == name).map(|(code, _)| (*code).to_owned());
+    known.or_else(|| name.strip_prefix("x12-").map(str::to_ascii_uppercase).filter(|code| is_code(code)))
+}
+
+/// Codes of X12 have capital letters and digits, and three of them at most where they are used here.
+fn is_code(code: &str) -> bool {
+    (1..=3).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// Element 98, entity identifier (N101).
@@ -128,11 +138,11 @@ pub const PRODUCTS: &[(&str, &str)] = &[
 ];
 
 /// The qualifier of an item's number: for GTINs it follows from their length.
-pub fn product_code<'n>(scheme: &'n str, value: &str) -> Option<&'n str> {
+pub fn product_code(scheme: &str, value: &str) -> Option<String> {
     match (scheme, value.len()) {
-        ("gtin", 8) => Some("EO"),
-        ("gtin", 13) => Some("EN"),
-        ("gtin", 14) => Some("UK"),
+        ("gtin", 8) => Some("EO".to_owned()),
+        ("gtin", 13) => Some("EN".to_owned()),
+        ("gtin", 14) => Some("UK".to_owned()),
         _ => code_of(PRODUCTS, scheme),
     }
 }

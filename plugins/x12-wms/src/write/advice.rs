@@ -107,6 +107,7 @@ fn carrier(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) {
     let carrier = shipment.carrier.clone().unwrap_or_default();
     let payment =
         carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+    let payment = payment.as_str();
     // Element 206 has up to four letters, 207 what follows.
     let letters = number.bytes().take(4).take_while(u8::is_ascii_uppercase).count();
     let (initial, rest) = if letters == 4 { number.split_at(4) } else { ("", number) };
@@ -115,7 +116,7 @@ fn carrier(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) {
         &scac(&carrier),
         &text(&carrier.name),
         payment,
-        kind.unwrap_or_default(),
+        kind.as_deref().unwrap_or_default(),
         initial,
         rest,
     ];
@@ -183,8 +184,8 @@ fn item(
 
 /// Element 187 for a measure that is a weight.
 fn weight_code(measure: &Measure) -> Option<String> {
-    let weighs = measure.kind.ends_with("weight") || measure.kind.starts_with("x12:");
-    weighs.then(|| code_of(WEIGHTS, &measure.kind).unwrap_or_default().to_owned())
+    let weighs = measure.kind.ends_with("weight") || measure.kind.starts_with("x12-");
+    weighs.then(|| code_of(WEIGHTS, &measure.kind).unwrap_or_default())
 }
 
 /// Element 188, one letter.
@@ -226,8 +227,8 @@ impl<'p> Packs<'p> {
             if scheme == "licence-plate" || !numbers.is_subset(&held) || !common.insert(pack.id.as_str()) {
                 continue;
             }
-            let code = code_of(MARKS, scheme).unwrap_or("ZZ");
-            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", [code, &value]);
+            let code = code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
+            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", [&code, &value]);
         }
         common
     }

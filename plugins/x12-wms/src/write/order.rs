@@ -71,6 +71,7 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     if let Some(carrier) = &order.carrier {
         let payment =
             carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+        let payment = payment.as_str();
         let service = carrier.service.as_deref().unwrap_or_default();
         let values = [payment, &mode_code(carrier), "", "", service, "", "", "", "", &scac(carrier)];
         sheet.row(&kept, "W66", "W66", values);

@@ -93,9 +93,14 @@ impl Sheet {
         for party in parties {
             // Another format's code may look like one of X12 and mean somebody else.
             let own = party.source_role.as_deref().filter(|code| name_of(ROLES, code) == party.role);
-            let code = own.or_else(|| code_of(ROLES, &party.role)).unwrap_or("ZZ").to_owned();
+            let code = own
+                .map(str::to_owned)
+                .or_else(|| code_of(ROLES, &party.role))
+                .unwrap_or_else(|| "ZZ".to_owned());
             let identifier = party.identifiers.first();
-            let qualifier = identifier.map_or("", |one| code_of(PARTY_SCHEMES, &one.scheme).unwrap_or("ZZ"));
+            let qualifier =
+                identifier.map(|one| code_of(PARTY_SCHEMES, &one.scheme).unwrap_or_else(|| "ZZ".to_owned()));
+            let qualifier = qualifier.as_deref().unwrap_or_default();
             let value = identifier.map_or("", |one| &one.value);
             let key = format!("N1*{code}");
             self.row(kept, &key, "N1", [&code, &text(&party.name), qualifier, value]);
@@ -139,7 +144,8 @@ impl Sheet {
             }
             let own = reference.source_kind.as_deref().and_then(|source| source.strip_prefix("N9*"));
             let own = own.filter(|code| (2..=3).contains(&code.len()) && is_code(code));
-            let code = own.or_else(|| code_of(REFERENCES, &reference.kind)).unwrap_or("ZZ");
+            let code = own.map(str::to_owned).or_else(|| code_of(REFERENCES, &reference.kind));
+            let code = code.as_deref().unwrap_or("ZZ");
             let key = format!("N9*{code}*{}", reference.value);
             self.row(kept, &key, "N9", [code, &reference.value]);
         }
@@ -150,7 +156,7 @@ impl Sheet {
             if let Some(code) = code_of(DATES, &dated.kind)
                 && !elsewhere.contains(&dated.kind.as_str())
             {
-                self.date(kept, code, &dated.time);
+                self.date(kept, &code, &dated.time);
             }
         }
     }
@@ -168,7 +174,9 @@ impl Sheet {
 
     pub fn notes(&mut self, kept: &Kept<'_>, notes: &[Note]) {
         for note in notes {
-            let code = note.kind.as_deref().map_or("", |kind| code_of(NOTES, kind).unwrap_or("GEN"));
+            let code =
+                note.kind.as_deref().map(|kind| code_of(NOTES, kind).unwrap_or_else(|| "GEN".to_owned()));
+            let code = code.as_deref().unwrap_or_default();
             self.row(kept, "NTE", "NTE", [code, &clean(&note.text)]);
         }
     }
@@ -248,8 +256,9 @@ pub fn products(item: &Item) -> (String, Vec<(String, String)>) {
     let others =
         item.identifiers.iter().filter(|identifier| !upc.is_some_and(|upc| std::ptr::eq(upc, *identifier)));
     let pairs = others.map(|identifier| {
-        let code = tables::product_code(&identifier.scheme, &identifier.value).unwrap_or("ZZ");
-        (code.to_owned(), identifier.value.clone())
+        let code =
+            tables::product_code(&identifier.scheme, &identifier.value).unwrap_or_else(|| "ZZ".to_owned());
+        (code, identifier.value.clone())
     });
     (upc.map(|upc| upc.value.clone()).unwrap_or_default(), pairs.collect())
 }
