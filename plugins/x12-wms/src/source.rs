@@ -1,0 +1,270 @@
+//! Reading a transaction set: which elements were used, what was left, what was wrong and where.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crossdock_edi::x12::{Segment, TransactionSet};
+use crossdock_mapper::canonical::{Decimal, Extensions, Quantity, Time};
+use crossdock_mapper::serde_json::{Value, json};
+use crossdock_mapper::{Diagnostic, Location};
+use serde::Serialize;
+
+use crate::tables::{self, Zone};
+
+/// Diagnostics beyond this many are not told: the host takes no more of them.
+const PROBLEMS_MAX: usize = 100;
+
+/// What was wrong with one transaction set.
+pub struct Problems<'d> {
+    set: TransactionSet<'d>,
+    list: Vec<Diagnostic>,
+    refused: bool,
+}
+
+impl<'d> Problems<'d> {
+    pub fn new(set: TransactionSet<'d>) -> Self {
+        Self { set, list: Vec::new(), refused: false }
+    }
+
+    /// An error: this set can't become an event.
+    pub fn error(&mut self, at: Segment<'_>, element: usize, code: &str, standard: &str, message: String) {
+        self.refused = true;
+        self.tell(Diagnostic::error(code, message), at, element, standard);
+    }
+
+    /// A warning: it can, and somebody should know.
+    pub fn warning(&mut self, at: Segment<'_>, element: usize, code: &str, standard: &str, message: String) {
+        self.tell(Diagnostic::warning(code, message), at, element, standard);
+    }
+
+    fn tell(&mut self, diagnostic: Diagnostic, at: Segment<'_>, element: usize, standard: &str) {
+        if self.list.len() >= PROBLEMS_MAX {
+            return;
+        }
+        let (offset, length) = match at.element(element) {
+            Some(element) => (element.offset(), element.length()),
+            None => (at.offset(), at.length()),
+        };
+        let location = Location::x12(self.set.path(at, element), offset, length);
+        let diagnostic = diagnostic.at(location);
+        self.list.push(if standard.is_empty() { diagnostic } else { diagnostic.standard_code(standard) });
+    }
+
+    /// Whether an error was told.
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether an error was told, and everything that was.
+    pub fn finish(self) -> (bool, Vec<Diagnostic>) {
+        (self.refused, self.list)
+    }
+}
+
+/// One segment being read; it remembers which elements somebody asked for.
+pub struct Reading<'d> {
+    pub segment: Segment<'d>,
+    used: u64,
+}
+
+impl<'d> Reading<'d> {
+    pub fn of(segment: Segment<'d>) -> Self {
+        Self { segment, used: 0 }
+    }
+
+    /// Element `n`, empty when it was not sent.
+    pub fn take(&mut self, n: usize) -> Cow<'d, str> {
+        self.used |= 1_u64.checked_shl(n as u32).unwrap_or(0);
+        self.segment.value(n)
+    }
+
+    /// Element `n`, if it was sent.
+    pub fn some(&mut self, n: usize) -> Option<String> {
+        let value = self.take(n);
+        (!value.is_empty()).then(|| value.into_owned())
+    }
+
+    /// Element `n` is kept with what was left, though it was asked for.
+    pub fn keep(&mut self, n: usize) {
+        self.used &= !1_u64.checked_shl(n as u32).unwrap_or(0);
+    }
+
+    /// An element that must be there.
+    pub fn must(&mut self, n: usize, what: &str, problems: &mut Problems<'_>) -> String {
+        let value = self.take(n).into_owned();
+        if value.is_empty() {
+            problems.error(self.segment, n, "element-missing", "1", format!("{what} is missing"));
+        }
+        value
+    }
+
+    /// A number, none when it was not sent or is none.
+    pub fn number(&mut self, n: usize, what: &str, problems: &mut Problems<'_>) -> Option<Decimal> {
+        let value = self.take(n);
+        if value.is_empty() {
+            return None;
+        }
+        match Decimal::parse(&value) {
+            Ok(number) if number.is_negative() => {
+                problems.error(
+                    self.segment,
+                    n,
+                    "negative-number",
+                    "6",
+                    format!("{what} `{value}` is negative"),
+                );
+                None
+            }
+            Ok(number) => Some(number),
+            Err(_) => {
+                let message = format!("{what} `{}` is no number", excerpt(&value));
+                problems.error(self.segment, n, "not-a-number", "6", message);
+                None
+            }
+        }
+    }
+
+    /// A number with the unit of another element.
+    pub fn quantity(
+        &mut self,
+        n: usize,
+        unit: usize,
+        what: &str,
+        problems: &mut Problems<'_>,
+    ) -> Option<Quantity> {
+        let unit = self.take(unit);
+        self.number(n, what, problems).map(|number| Quantity::x12(number, &unit))
+    }
+
+    /// A date, with a time and its code where those elements are given and sent.
+    pub fn time(
+        &mut self,
+        date: usize,
+        time: Option<(usize, usize)>,
+        context: &Zones<'_>,
+        problems: &mut Problems<'_>,
+    ) -> Option<Time> {
+        let day = self.take(date);
+        if day.is_empty() {
+            return None;
+        }
+        let (clock, code) = match time {
+            Some((time, code)) => (self.take(time), self.take(code)),
+            None => (Cow::Borrowed(""), Cow::Borrowed("")),
+        };
+        let Some(local) = Time::digits(&day, &clock) else {
+            let (element, standard, kind) = match (Time::digits(&day, ""), time) {
+                (Some(_), Some((time, _))) => (time, "9", "time"),
+                _ => (date, "8", "date"),
+            };
+            let message = format!("`{}` is no {kind}", excerpt(&self.segment.value(element)));
+            problems.error(
+                self.segment,
+                element,
+                if kind == "time" { "not-a-time" } else { "not-a-date" },
+                standard,
+                message,
+            );
+            return None;
+        };
+        if clock.is_empty() {
+            // A day belongs to a place whatever its zone; there is no moment to work out.
+            return Some(local);
+        }
+        match tables::zone(&code) {
+            Some(Zone::Offset(offset)) => local.local.map(|local| Time::at(format!("{local}{offset}"))),
+            Some(Zone::Named(zone)) => Some(local.in_zone(zone)),
+            Some(Zone::Local) => Some(local.in_zone(context.zone.unwrap_or_default())),
+            None => {
+                if let Some((_, code_at)) = time {
+                    self.keep(code_at);
+                    let message = format!("`{}` is no time code, so the time stays local", excerpt(&code));
+                    problems.warning(self.segment, code_at, "unknown-time-code", "7", message);
+                }
+                Some(local)
+            }
+        }
+    }
+
+    /// Hands over what nobody asked for.
+    pub fn leave(self, key: &str, left: &mut Left) {
+        for (index, element) in self.segment.elements().enumerate() {
+            let n = index + 1;
+            let used = n < 64 && self.used & (1 << n) != 0;
+            let value = element.value();
+            if !used && !value.is_empty() {
+                left.element(key, n, value.into_owned());
+            }
+        }
+    }
+}
+
+/// What is known about zones where a time carries none.
+pub struct Zones<'c> {
+    pub zone: Option<&'c str>,
+}
+
+/// What the model has no place for: single elements by their place, and whole segments.
+#[derive(Default)]
+pub struct Left {
+    elements: BTreeMap<String, String>,
+    segments: Vec<Vec<String>>,
+    values: BTreeMap<&'static str, Value>,
+}
+
+impl Left {
+    /// One element, by the key of its segment: `W06`, `N9*BM*4711`, `N1*ST/N2`.
+    pub fn element(&mut self, key: &str, n: usize, value: String) {
+        let mut place = format!("{key}/{n}");
+        let mut count = 1;
+        while self.elements.get(&place).is_some_and(|kept| *kept != value) {
+            count += 1;
+            place = format!("{key}[{count}]/{n}");
+        }
+        self.elements.insert(place, value);
+    }
+
+    /// A whole segment.
+    pub fn segment(&mut self, segment: Segment<'_>) {
+        let values = segment.elements().map(|element| element.value().into_owned());
+        self.segments.push(std::iter::once(segment.name().to_owned()).chain(values).collect());
+    }
+
+    /// Something that was understood but that this kind of event has no place for.
+    pub fn value(&mut self, name: &'static str, value: &impl Serialize) {
+        let value = json!(value);
+        if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
+            self.values.insert(name, value);
+        }
+    }
+
+    /// Adds to what is left of something else.
+    pub fn append_to(self, other: &mut Self) {
+        other.segments.splice(0..0, self.segments);
+        other.elements.extend(self.elements);
+    }
+
+    /// As `extensions.x12`; nothing when nothing is left.
+    pub fn into_extensions(self) -> Extensions {
+        let mut content = Vec::new();
+        if !self.elements.is_empty() {
+            content.push(("elements".to_owned(), json!(self.elements)));
+        }
+        if !self.segments.is_empty() {
+            content.push(("segments".to_owned(), json!(self.segments)));
+        }
+        content.extend(self.values.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        match content.is_empty() {
+            true => Extensions::new(),
+            false => [("x12".to_owned(), Value::Object(content.into_iter().collect()))].into(),
+        }
+    }
+}
+
+/// As much of a sender's value as a message can hold.
+pub fn excerpt(text: &str) -> String {
+    text.chars()
+        .take(40)
+        .map(|character| if character.is_control() { '\u{FFFD}' } else { character })
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! 940 from `order.released` and `order.cancelled`.
+
+use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderReleased, Quantity, Reference};
+use crossdock_mapper::{Diagnostic, Location, Refusal};
+use serde::de::DeserializeOwned;
+
+use super::sheet::{Kept, Sheet, loop_number, place_pairs, products, scac, unit};
+use crate::advice::mode_code;
+use crate::tables::{PAYMENTS, code_of};
+
+/// Kinds of references that W05 holds.
+const IN_W05: [&str; 4] = ["order", "po", "link-sequence", "master-reference"];
+
+pub fn released(order: &OrderReleased) -> Result<Sheet, Refusal> {
+    let status = match order.purpose.as_deref() {
+        Some("change") => "R",
+        Some("replace") => "L",
+        Some("cancel") => "F",
+        _ => "N",
+    };
+    sheet(order, status)
+}
+
+/// A cancellation is an order with another status; what its event has no place for was kept with it.
+pub fn cancelled(order: &OrderCancelled) -> Result<Sheet, Refusal> {
+    let stated = order.reason.as_ref().filter(|reason| reason.list.as_deref() == Some("x12-473"));
+    let status = stated.map_or("F", |reason| reason.code.as_str());
+    let as_order = OrderReleased {
+        order: order.order.clone(),
+        references: order.references.clone(),
+        dates: kept_value(&order.extensions, "dates").unwrap_or_default(),
+        parties: order.parties.clone(),
+        carrier: kept_value(&order.extensions, "carrier"),
+        temperature: kept_value(&order.extensions, "temperature"),
+        lines: order.lines.clone(),
+        totals: kept_value(&order.extensions, "totals"),
+        notes: order.notes.clone(),
+        extensions: order.extensions.clone(),
+        ..OrderReleased::default()
+    };
+    sheet(&as_order, status)
+}
+
+fn kept_value<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Option<T> {
+    T::deserialize(extensions.get("x12")?.get(name)?).ok()
+}
+
+fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
+    let kept = Kept::of(&order.extensions);
+    let mut sheet = Sheet::default();
+    identification(&mut sheet, &kept, status, &order.order, &order.references);
+    sheet.parties(&kept, &order.parties);
+    sheet.references(&kept, &order.references, &IN_W05);
+    sheet.dates(&kept, &order.dates, &[]);
+    sheet.notes(&kept, &order.notes);
+    sheet.kept_segments(&kept);
+    if let Some(temperature) = &order.temperature {
+        let ends = match (&temperature.set_point, &temperature.minimum, &temperature.maximum) {
+            (Some(point), _, _) => vec![point],
+            (None, Some(minimum), Some(maximum)) => vec![minimum, maximum],
+            (None, minimum, maximum) => minimum.iter().chain(maximum).collect(),
+        };
+        let mut values = vec!["TF".to_owned()];
+        values.extend(
+            ends.into_iter().flat_map(|degrees| [degrees.value.as_str().to_owned(), degrees_unit(degrees)]),
+        );
+        sheet.row(&kept, "W09", "W09", values);
+    } else if let Some(equipment) = kept.get("W09/1") {
+        sheet.row(&kept, "W09", "W09", [equipment]);
+    }
+    if let Some(carrier) = &order.carrier {
+        let payment =
+            carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+        let payment = payment.as_str();
+        let service = carrier.service.as_deref().unwrap_or_default();
+        let values = [payment, &mode_code(carrier), "", "", service, "", "", "", "", &scac(carrier)];
+        sheet.row(&kept, "W66", "W66", values);
+    }
+    lines(&mut sheet, &order.lines)?;
+    sheet.totals(&kept, "W76", order.totals.as_ref())?;
+    Ok(sheet)
+}
+
+fn identification(sheet: &mut Sheet, kept: &Kept<'_>, status: &str, order: &str, references: &[Reference]) {
+    let of = |kind| Reference::find(references, kind).unwrap_or_default();
+    let values = [status, order, of("po"), of("link-sequence"), of("master-reference")];
+    sheet.row(kept, "W05", "W05", values);
+}
+
+fn lines(sheet: &mut Sheet, lines: &[Line]) -> Result<(), Refusal> {
+    for (index, line) in lines.iter().enumerate() {
+        let at = format!("/lines/{index}");
+        let kept = Kept::of(&line.extensions);
+        let ordered = line.ordered.as_ref().ok_or_else(|| missing(&at, "ordered", "the quantity ordered"))?;
+        let (upc, pairs) = products(&line.item);
+        if upc.is_empty() && pairs.is_empty() {
+            return Err(missing(&at, "item/identifiers", "a product number").into());
+        }
+        let number = loop_number(line, index);
+        sheet.row(&Kept::of(&Extensions::new()), "LX", "LX", [&number]);
+        let mut values = vec![String::new(); 16];
+        values[0] = ordered.value.as_str().to_owned();
+        values[1] = unit(ordered, &format!("{at}/ordered"))?;
+        values[2] = upc;
+        place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
+        values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
+        sheet.row(&kept, "W01", "W01", values);
+        sheet.line_details(&kept, line);
+        if number != line.number && Reference::find(&line.references, "order-line").is_none() {
+            sheet.row(&kept, "N9*LI", "N9", ["LI", &line.number]);
+        }
+    }
+    Ok(())
+}
+
+pub fn missing(at: &str, field: &str, what: &str) -> Diagnostic {
+    Diagnostic::error("not-enough", format!("{what} is missing"))
+        .at(Location::json_pointer(format!("{at}/{field}")))
+}
+
+fn degrees_unit(degrees: &Quantity) -> String {
+    match degrees.unit.as_deref() {
+        Some("FAH") => "FA".to_owned(),
+        Some("CEL") => "CE".to_owned(),
+        _ => degrees.source_unit.clone().unwrap_or_default(),
+    }
+}

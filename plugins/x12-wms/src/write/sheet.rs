@@ -1,0 +1,334 @@
+//! A transaction set while it is written, and what came with the event from another X12 document.
+
+use std::collections::BTreeMap;
+
+use crossdock_mapper::canonical::{
+    Carrier, Dated, Extensions, Identifier, Item, Line, Note, Party, Quantity, Reference, Time, Totals, units,
+};
+use crossdock_mapper::serde_json::Value;
+use crossdock_mapper::{Diagnostic, Location, Refusal};
+
+use crate::tables::{self, DATES, NOTES, PARTY_SCHEMES, REFERENCES, ROLES, code_of, name_of};
+
+/// The segments of a set between ST and SE.
+#[derive(Default)]
+pub struct Sheet {
+    pub rows: Vec<Row>,
+}
+
+/// One segment.
+pub struct Row {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+/// What an X12 document said and the model has no place for, to be said again in its place.
+#[derive(Default)]
+pub struct Kept<'e> {
+    elements: BTreeMap<&'e str, &'e str>,
+    segments: Vec<Vec<&'e str>>,
+}
+
+impl<'e> Kept<'e> {
+    pub fn of(extensions: &'e Extensions) -> Self {
+        let Some(Value::Object(x12)) = extensions.get("x12") else { return Self::default() };
+        let elements = x12.get("elements").and_then(Value::as_object).into_iter().flatten();
+        let segments = x12.get("segments").and_then(Value::as_array).into_iter().flatten();
+        Self {
+            elements: elements.filter_map(|(place, value)| Some((place.as_str(), value.as_str()?))).collect(),
+            segments: segments
+                .filter_map(Value::as_array)
+                .map(|values| values.iter().filter_map(Value::as_str).collect())
+                .collect(),
+        }
+    }
+
+    /// An element by its key, where it was kept.
+    pub fn get(&self, key: &str) -> Option<&'e str> {
+        self.elements.get(key).copied()
+    }
+
+    fn fill(&self, key: &str, values: &mut Vec<String>) {
+        let prefix = format!("{key}/");
+        let of_row =
+            self.elements.range(prefix.as_str()..).take_while(|(place, _)| place.starts_with(&prefix));
+        for (place, value) in of_row {
+            // No segment has more than a few dozen elements; a larger number is not from here.
+            let Some(n) = place[prefix.len()..].parse::<usize>().ok().filter(|n| (1..=64).contains(n)) else {
+                continue;
+            };
+            if values.len() < n {
+                values.resize(n, String::new());
+            }
+            values[n - 1] = (*value).to_owned();
+        }
+    }
+}
+
+impl Sheet {
+    /// Writes a segment, with what was kept of its like.
+    pub fn row<V: Into<String>>(
+        &mut self,
+        kept: &Kept<'_>,
+        key: &str,
+        name: &str,
+        values: impl IntoIterator<Item = V>,
+    ) {
+        let mut values = values.into_iter().map(Into::into).collect();
+        kept.fill(key, &mut values);
+        self.rows.push(Row { name: name.to_owned(), values });
+    }
+
+    /// Writes the segments that were kept whole.
+    pub fn kept_segments(&mut self, kept: &Kept<'_>) {
+        for values in &kept.segments {
+            if let Some((name, values)) = values.split_first() {
+                let values = values.iter().map(|value| (*value).to_owned()).collect();
+                self.rows.push(Row { name: (*name).to_owned(), values });
+            }
+        }
+    }
+
+    pub fn parties(&mut self, kept: &Kept<'_>, parties: &[Party]) {
+        for party in parties {
+            // Another format's code may look like one of X12 and mean somebody else.
+            let own = party.source_role.as_deref().filter(|code| name_of(ROLES, code) == party.role);
+            let code = own
+                .map(str::to_owned)
+                .or_else(|| code_of(ROLES, &party.role))
+                .unwrap_or_else(|| "ZZ".to_owned());
+            let identifier = party.identifiers.first();
+            let qualifier =
+                identifier.map(|one| code_of(PARTY_SCHEMES, &one.scheme).unwrap_or_else(|| "ZZ".to_owned()));
+            let qualifier = qualifier.as_deref().unwrap_or_default();
+            let value = identifier.map_or("", |one| &one.value);
+            let key = format!("N1*{code}");
+            self.row(kept, &key, "N1", [&code, &text(&party.name), qualifier, value]);
+            let below = |name: &str| format!("{key}/{name}");
+            self.kept_row(kept, &below("N2"), "N2");
+            if let Some(address) = &party.address {
+                for lines in address.lines.chunks(2) {
+                    self.row(kept, &below("N3"), "N3", lines.iter().map(|line| clean(line)));
+                }
+                let place =
+                    [&address.city, &address.region, &address.postal_code, &address.country].map(text);
+                if place.iter().any(|value| !value.is_empty()) {
+                    self.row(kept, &below("N4"), "N4", place);
+                }
+            }
+            for contact in &party.contacts {
+                let mut values = vec!["IC".to_owned(), text(&contact.name)];
+                for (qualifier, value) in [("TE", &contact.phone), ("EM", &contact.email)] {
+                    if let Some(value) = value {
+                        values.extend([qualifier.to_owned(), value.clone()]);
+                    }
+                }
+                self.row(kept, &below("PER"), "PER", values);
+            }
+        }
+    }
+
+    /// A segment that consists only of what was kept.
+    fn kept_row(&mut self, kept: &Kept<'_>, key: &str, name: &str) {
+        let mut values = Vec::new();
+        kept.fill(key, &mut values);
+        if !values.is_empty() {
+            self.rows.push(Row { name: name.to_owned(), values });
+        }
+    }
+
+    pub fn references(&mut self, kept: &Kept<'_>, references: &[Reference], elsewhere: &[&str]) {
+        for reference in references {
+            if elsewhere.contains(&reference.kind.as_str()) {
+                continue;
+            }
+            let own = reference.source_kind.as_deref().and_then(|source| source.strip_prefix("N9*"));
+            let own = own.filter(|code| (2..=3).contains(&code.len()) && is_code(code));
+            let code = own.map(str::to_owned).or_else(|| code_of(REFERENCES, &reference.kind));
+            let code = code.as_deref().unwrap_or("ZZ");
+            let key = format!("N9*{code}*{}", reference.value);
+            self.row(kept, &key, "N9", [code, &reference.value]);
+        }
+    }
+
+    pub fn dates(&mut self, kept: &Kept<'_>, dates: &[Dated], elsewhere: &[&str]) {
+        for dated in dates {
+            if let Some(code) = code_of(DATES, &dated.kind)
+                && !elsewhere.contains(&dated.kind.as_str())
+            {
+                self.date(kept, &code, &dated.time);
+            }
+        }
+    }
+
+    /// A G62; what is no date is left out, since the model holds a time that nobody could read as well.
+    pub fn date(&mut self, kept: &Kept<'_>, code: &str, time: &Time) {
+        let Some(date) = time.date_digits() else { return };
+        let mut clock = time.time_digits().unwrap_or_default();
+        if clock.ends_with("00") {
+            clock.truncate(4);
+        }
+        let zone = if clock.is_empty() { String::new() } else { zone_code(time) };
+        self.row(kept, &format!("G62*{code}"), "G62", [code, &date, "", &clock, &zone]);
+    }
+
+    pub fn notes(&mut self, kept: &Kept<'_>, notes: &[Note]) {
+        for note in notes {
+            let code =
+                note.kind.as_deref().map(|kind| code_of(NOTES, kind).unwrap_or_else(|| "GEN".to_owned()));
+            let code = code.as_deref().unwrap_or_default();
+            self.row(kept, "NTE", "NTE", [code, &clean(&note.text)]);
+        }
+    }
+
+    /// Description, lots, serial numbers, references and what was kept of a line.
+    pub fn line_details(&mut self, kept: &Kept<'_>, line: &Line) {
+        let descriptions = line.item.description.iter().chain(
+            line.notes
+                .iter()
+                .filter(|note| note.kind.as_deref() == Some("description"))
+                .map(|note| &note.text),
+        );
+        for description in descriptions {
+            self.row(kept, "G69", "G69", [clean(description)]);
+        }
+        // The first lot stands in the line's own segment.
+        for lot in line.lots.iter().skip(1) {
+            self.row(kept, &format!("N9*LT*{}", lot.number), "N9", ["LT", &lot.number]);
+        }
+        for serial in &line.serials {
+            self.row(kept, &format!("N9*SE*{serial}"), "N9", ["SE", serial]);
+        }
+        self.references(kept, &line.references, &[]);
+        if let [lot] = line.lots.as_slice()
+            && let Some(expiry) = &lot.expiry
+        {
+            self.row(kept, "G62*36", "G62", ["36", &expiry.replace('-', "")]);
+        } else {
+            let mut values = Vec::new();
+            kept.fill("G62*36", &mut values);
+            if let Some(first) = values.first_mut() {
+                "36".clone_into(first);
+                self.rows.push(Row { name: "G62".to_owned(), values });
+            }
+        }
+        self.kept_segments(kept);
+    }
+
+    /// W03 or W76.
+    pub fn totals(&mut self, kept: &Kept<'_>, name: &str, totals: Option<&Totals>) -> Result<(), Refusal> {
+        let Some(totals) = totals else { return Ok(()) };
+        let Some(units) = &totals.units else { return Ok(()) };
+        let mut values = vec![units.value.as_str().to_owned()];
+        for (quantity, at) in [(&totals.weight, "/totals/weight"), (&totals.volume, "/totals/volume")] {
+            match quantity {
+                Some(quantity) => values.extend([quantity.value.as_str().to_owned(), unit(quantity, at)?]),
+                None => values.extend([String::new(), String::new()]),
+            }
+        }
+        self.row(kept, name, name, values);
+        Ok(())
+    }
+}
+
+/// The X12 unit of a quantity: the source's own where it is one, else the one that means the same.
+pub fn unit(quantity: &Quantity, at: &str) -> Result<String, Refusal> {
+    let own = quantity.source_unit.as_deref();
+    match (quantity.unit.as_deref(), own) {
+        (Some(known), Some(own)) if units::from_x12(own) == Some(known) => Ok(own.to_owned()),
+        (Some(known), _) if units::to_x12(known).is_some() => {
+            Ok(units::to_x12(known).unwrap_or_default().to_owned())
+        }
+        (None, Some(own)) if own.len() == 2 && is_code(own) => Ok(own.to_owned()),
+        (None, None) => Ok(String::new()),
+        (known, own) => {
+            let message = format!("the unit `{}` has no code in X12", known.or(own).unwrap_or_default());
+            let place = Location::json_pointer(format!("{at}/unit"));
+            Err(Diagnostic::error("unit-without-code", message).at(place).into())
+        }
+    }
+}
+
+/// The UPC case code, and the other product numbers as qualifier and value.
+pub fn products(item: &Item) -> (String, Vec<(String, String)>) {
+    let is_upc = |identifier: &&Identifier| identifier.scheme == "upc-case";
+    let upc = item.identifiers.iter().find(is_upc);
+    let others =
+        item.identifiers.iter().filter(|identifier| !upc.is_some_and(|upc| std::ptr::eq(upc, *identifier)));
+    let pairs = others.map(|identifier| {
+        let code =
+            tables::product_code(&identifier.scheme, &identifier.value).unwrap_or_else(|| "ZZ".to_owned());
+        (code, identifier.value.clone())
+    });
+    (upc.map(|upc| upc.value.clone()).unwrap_or_default(), pairs.collect())
+}
+
+/// Puts pairs of qualifier and value into their places, counted from 1; more pairs than places can't be said.
+pub fn place_pairs(
+    values: &mut [String],
+    places: &[usize],
+    pairs: Vec<(String, String)>,
+    at: &str,
+) -> Result<(), Refusal> {
+    if pairs.len() > places.len() {
+        let message =
+            format!("{} product numbers, and the segment has room for {}", pairs.len(), places.len());
+        let place = Location::json_pointer(format!("{at}/item/identifiers"));
+        return Err(Diagnostic::error("too-many-identifiers", message).at(place).into());
+    }
+    for (place, (code, value)) in places.iter().zip(pairs) {
+        values[place - 1] = code;
+        values[*place] = value;
+    }
+    Ok(())
+}
+
+/// LX01 counts; a line number that is no count goes along as a reference.
+pub fn loop_number(line: &Line, index: usize) -> String {
+    let digits = line.number.bytes().all(|byte| byte.is_ascii_digit());
+    if digits && (1..=6).contains(&line.number.len()) { line.number.clone() } else { (index + 1).to_string() }
+}
+
+pub fn scac(carrier: &Carrier) -> String {
+    carrier
+        .identifiers
+        .iter()
+        .find(|identifier| identifier.scheme == "scac")
+        .map(|scac| scac.value.clone())
+        .unwrap_or_default()
+}
+
+/// Text for people, without what would divide it: X12 has no escape.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '*' | '~' | '>') { ' ' } else { c }).collect()
+}
+
+pub fn text(text: &Option<String>) -> String {
+    text.as_deref().map(clean).unwrap_or_default()
+}
+
+fn is_code(code: &str) -> bool {
+    code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+fn zone_code(time: &Time) -> String {
+    if let (Some(zone), Some(_)) = (&time.zone, &time.local) {
+        let named = ["AT", "CT", "ET", "MT", "PT"];
+        let code = named.iter().find(|code| tables::zone(code) == Some(tables::Zone::Named(known(zone))));
+        return code.map(|code| (*code).to_owned()).unwrap_or_default();
+    }
+    let offset = time.at.as_deref().filter(|_| time.local.is_none()).and_then(|at| at.get(19..));
+    offset
+        .and_then(|offset| {
+            tables::offset_code(offset.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()))
+        })
+        .unwrap_or_default()
+}
+
+/// The table's own text of a zone, to compare with.
+fn known(zone: &str) -> &'static str {
+    ["America/Halifax", "America/Chicago", "America/New_York", "America/Denver", "America/Los_Angeles"]
+        .into_iter()
+        .find(|listed| *listed == zone)
+        .unwrap_or_default()
+}
