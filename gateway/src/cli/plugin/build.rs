@@ -31,8 +31,8 @@ const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
     ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
 ];
-/// 32 KiB hold a JSON parser that recurses through the 64 levels that a document may have.
-const STACK: &str = "link-arg=-zstack-size=32768";
+/// 48 KiB hold a JSON parser that recurses to its own bound of 128 levels, so that depth is refused and not a trap.
+const STACK: &str = "link-arg=-zstack-size=49152";
 /// With the stack first, running out of it traps instead of overwriting data.
 const STACK_FIRST: &str = "link-arg=--stack-first";
 /// As much as the host keeps resident for a mapper: within it a message costs no page fault.
@@ -299,6 +299,10 @@ fn cargo(
         Line::Out(line) => module = artifact(&line).or(module.take()),
         Line::Err(line) => match line.trim_start().strip_prefix("Compiling ") {
             Some(package) => progress(&format!("  {}", package.split(" (").next().unwrap_or(package))),
+            // Another build holds the target folder; without a word this would look like a standstill.
+            None if line.trim_start().starts_with("Blocking waiting") => {
+                progress("waiting for another build")
+            }
             None => complaint.push(line),
         },
     });
