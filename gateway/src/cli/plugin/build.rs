@@ -415,4 +415,28 @@ mod tests {
         fs::write(root.path().join("a-1.0.0.wasm"), b"wasn").unwrap();
         assert_eq!(Stored::find(root.path(), &description), None, "a damaged mapper is built again");
     }
+
+    #[test]
+    fn a_new_mapper_builds_once_and_is_admitted() {
+        let root = tempfile::tempdir().unwrap();
+        if toolchain::find_ready(root.path()).is_none() {
+            assert!(env::var_os("CI").is_none(), "no toolchain here compiles mappers, so nothing was tested");
+            eprintln!("no toolchain here compiles mappers; this test was left out");
+            return;
+        }
+        let folder = super::super::new::make("fresh", root.path(), root.path()).unwrap();
+        let places = Places { mappers: root.path().join("mappers"), ..Places::usual().unwrap() };
+        let built = build_in(&folder, &places, &|_| ()).unwrap();
+        assert!(!built.cached);
+        let found = Host::inspect(&fs::read(&built.wasm).unwrap()).unwrap();
+        assert_eq!(found.obstacles, []);
+        assert_eq!(found.manifest.unwrap().name.as_str(), "fresh");
+        assert_eq!(build_in(&folder, &places, &|_| ()).unwrap(), Built { cached: true, ..built.clone() });
+        // A case is nothing that the mapper is compiled from; its code is.
+        fs::write(folder.join("cases/release/out.json"), "{}").unwrap();
+        assert!(build_in(&folder, &places, &|_| ()).unwrap().cached);
+        fs::write(folder.join("src/lib.rs"), "compile_error!(\"not like this\");").unwrap();
+        let error = build_in(&folder, &places, &|_| ()).unwrap_err().to_string();
+        assert!(error.contains("not like this") && error.contains("src/lib.rs:1:1"), "{error}");
+    }
 }
