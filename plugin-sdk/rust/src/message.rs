@@ -106,8 +106,11 @@ impl Input {
     /// It is no JSON, or not of this form; the diagnostic says where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         serde_json::from_slice(&self.content).map_err(|error| {
+            let offset = offset_of(&self.content, error.line(), error.column());
+            // What ends too early is wrong at its end, where there is no byte to point at.
+            let length = usize::from(offset < self.content.len());
             let place = Location::new("bytes", format!("line {}, column {}", error.line(), error.column()))
-                .bytes(offset_of(&self.content, error.line(), error.column()), 1);
+                .bytes(offset, length);
             Diagnostic::error("not-understood", error.to_string()).at(place).into()
         })
     }

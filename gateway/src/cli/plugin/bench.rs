@@ -290,9 +290,9 @@ pub(super) fn media_type(file: &Path, reads: &[String]) -> String {
     let guess = match extension.as_deref() {
         Some("json") => "application/json",
         Some("ndjson" | "jsonl") => "application/x-ndjson",
-        Some("xml") => "application/xml",
+        Some("xml" | "idoc") => "application/xml",
         Some("csv") => "text/csv",
-        Some("x12") => "application/edi-x12",
+        Some("x12" | "edi") => "application/edi-x12",
         Some("edifact") => "application/edifact",
         _ => "application/octet-stream",
     };

@@ -31,8 +31,8 @@ const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
     ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
 ];
-/// 32 KiB hold a JSON parser that recurses through the 64 levels that a document may have.
-const STACK: &str = "link-arg=-zstack-size=32768";
+/// 48 KiB hold a JSON parser that recurses to its own bound of 128 levels, so that depth is refused and not a trap.
+const STACK: &str = "link-arg=-zstack-size=49152";
 /// With the stack first, running out of it traps instead of overwriting data.
 const STACK_FIRST: &str = "link-arg=--stack-first";
 /// As much as the host keeps resident for a mapper: within it a message costs no page fault.
@@ -299,6 +299,10 @@ fn cargo(
         Line::Out(line) => module = artifact(&line).or(module.take()),
         Line::Err(line) => match line.trim_start().strip_prefix("Compiling ") {
             Some(package) => progress(&format!("  {}", package.split(" (").next().unwrap_or(package))),
+            // Another build holds the target folder; without a word this would look like a standstill.
+            None if line.trim_start().starts_with("Blocking waiting") => {
+                progress("waiting for another build")
+            }
             None => complaint.push(line),
         },
     });
@@ -410,5 +414,29 @@ mod tests {
         assert_eq!((found.digest, found.size), (Digest::of(b"wasm"), 4));
         fs::write(root.path().join("a-1.0.0.wasm"), b"wasn").unwrap();
         assert_eq!(Stored::find(root.path(), &description), None, "a damaged mapper is built again");
+    }
+
+    #[test]
+    fn a_new_mapper_builds_once_and_is_admitted() {
+        let root = tempfile::tempdir().unwrap();
+        if toolchain::find_ready(root.path()).is_none() {
+            assert!(env::var_os("CI").is_none(), "no toolchain here compiles mappers, so nothing was tested");
+            eprintln!("no toolchain here compiles mappers; this test was left out");
+            return;
+        }
+        let folder = super::super::new::make("fresh", root.path(), root.path()).unwrap();
+        let places = Places { mappers: root.path().join("mappers"), ..Places::usual().unwrap() };
+        let built = build_in(&folder, &places, &|_| ()).unwrap();
+        assert!(!built.cached);
+        let found = Host::inspect(&fs::read(&built.wasm).unwrap()).unwrap();
+        assert_eq!(found.obstacles, []);
+        assert_eq!(found.manifest.unwrap().name.as_str(), "fresh");
+        assert_eq!(build_in(&folder, &places, &|_| ()).unwrap(), Built { cached: true, ..built.clone() });
+        // A case is nothing that the mapper is compiled from; its code is.
+        fs::write(folder.join("cases/release/out.json"), "{}").unwrap();
+        assert!(build_in(&folder, &places, &|_| ()).unwrap().cached);
+        fs::write(folder.join("src/lib.rs"), "compile_error!(\"not like this\");").unwrap();
+        let error = build_in(&folder, &places, &|_| ()).unwrap_err().to_string();
+        assert!(error.contains("not like this") && error.contains("src/lib.rs:1:1"), "{error}");
     }
 }

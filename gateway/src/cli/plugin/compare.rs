@@ -57,6 +57,13 @@ pub(super) fn lists(what: &str, strict: &[&str], expected: &[Value], got: &[Valu
     found
 }
 
+/// Compares two values whole.
+pub(super) fn values(what: &str, expected: &Value, got: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    json(&format!("{what}  "), "", expected, got, true, &mut found);
+    found
+}
+
 /// Compares two values; unless `whole`, members that are only in the second are passed over.
 fn json(place: &str, pointer: &str, expected: &Value, got: &Value, whole: bool, found: &mut Vec<Difference>) {
     if found.len() >= LISTED || expected == got {

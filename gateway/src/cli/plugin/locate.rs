@@ -79,7 +79,7 @@ pub(super) fn all(here: &Path) -> Result<Vec<Found>, Error> {
 }
 
 /// The folder `plugins` here or above.
-fn plugins(here: &Path) -> Option<PathBuf> {
+pub(super) fn plugins(here: &Path) -> Option<PathBuf> {
     here.ancestors().map(|folder| folder.join("plugins")).find(|folder| folder.is_dir())
 }
 

@@ -10,6 +10,7 @@ pub mod description;
 mod inspect;
 mod laws;
 mod locate;
+mod new;
 mod progress;
 mod run;
 mod show;
@@ -48,6 +49,9 @@ pub struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
+    /// Begin a mapper from a small one that works.
+    #[command(after_help = "Example:\n  crossdock plugin new acme-wms && crossdock plugin test acme-wms")]
+    New(new::NewArgs),
     /// Build mappers into components.
     ///
     /// Needs a toolchain that compiles Rust to wasm32-unknown-unknown, and finds or provides one: the installed
@@ -94,6 +98,7 @@ struct BuildArgs {
 pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<ExitCode> {
     let here = env::current_dir()?;
     let code = match args.command {
+        PluginCommand::New(args) => new::run(&args, &here),
         PluginCommand::Build(args) => build_all(&args, &here, clock)?,
         PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
         PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,

@@ -47,7 +47,11 @@ impl<'de> Deserialize<'de> for PairsForm {
 /// Reads pairs in either form.
 pub(super) fn pairs(value: &Value) -> Result<Pairs, String> {
     let wrong = || format!("{value} is not pairs: [[\"name\", \"value\"]] or {{\"name\": \"value\"}}");
-    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
+    let text = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(wrong()),
+    };
     match value {
         Value::Null => Ok(Pairs::new()),
         Value::Object(map) => map.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect(),
@@ -178,7 +182,7 @@ mod tests {
         let expected = vec![("order".to_owned(), "1".to_owned())];
         assert_eq!(pairs(&json!([["order", "1"]])), Ok(expected.clone()));
         assert_eq!(pairs(&json!({"order": "1"})), Ok(expected));
-        for wrong in [json!([["order"]]), json!({"order": 1}), json!("order"), json!([1])] {
+        for wrong in [json!([["order"]]), json!({"order": [1]}), json!("order"), json!([1])] {
             assert!(pairs(&wrong).is_err(), "{wrong}");
         }
     }
