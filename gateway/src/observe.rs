@@ -67,14 +67,19 @@ impl Metrics {
         let pending = Family::default();
         let took = Histogram::new(BUCKETS);
         let mapping = Histogram::new(BUCKETS);
-        let (exceptions, reloads, refused_reloads) = (Gauge::default(), Counter::default(), Counter::default());
+        let (exceptions, reloads, refused_reloads) =
+            (Gauge::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests by operation, partner and status", requests.clone());
         registry.register("request_seconds", "Seconds to the answer", took.clone());
         registry.register("mapper_cpu_seconds", "CPU seconds of a mapping", mapping.clone());
         registry.register("deliveries_pending", "Deliveries that are not finished", pending.clone());
         registry.register("exceptions_open", "Exceptions that wait for a person", exceptions.clone());
         registry.register("policy_reloads", "Revisions that took force", reloads.clone());
-        registry.register("policy_reloads_refused", "Policy folders that were refused", refused_reloads.clone());
+        registry.register(
+            "policy_reloads_refused",
+            "Policy folders that were refused",
+            refused_reloads.clone(),
+        );
         Arc::new(Self { registry, requests, took, mapping, pending, exceptions, reloads, refused_reloads })
     }
 
@@ -118,7 +123,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         // A log line tells when it was written, whatever clock drives the gateway.

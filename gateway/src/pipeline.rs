@@ -27,8 +27,8 @@ use crate::{
     spool::{Held, Spool},
     throttle::{self, Limiter, Scope},
     words::{
-        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit, Random,
-        Receipt, Severity, Time, VersionName, json,
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit,
+        Random, Receipt, Severity, Time, VersionName, json,
     },
 };
 
@@ -142,8 +142,12 @@ async fn serve(
     trace.length = body.document.content.len() as u64;
     let inbound = check(&operation, &selected, &contract, caller, body.document)?;
     let answer = match contract.mode {
-        Mode::Exchange => exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await,
-        Mode::Proxy => proxy(gateway, policies, &operation, &contract, inbound, &head, message_id, now, trace).await,
+        Mode::Exchange => {
+            exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await
+        }
+        Mode::Proxy => {
+            proxy(gateway, policies, &operation, &contract, inbound, &head, message_id, now, trace).await
+        }
     };
     answer.map(|answer| dress(answer, &permit, &selected, path))
 }
@@ -157,7 +161,8 @@ async fn authenticate(
 ) -> Result<Caller, Refusal> {
     let address = peer.map(|peer| peer.ip());
     if let Some(address) = address {
-        let refused = |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
+        let refused =
+            |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
         gateway.limiter.admit_stranger(address, now).map_err(refused)?;
     }
     policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
@@ -295,7 +300,8 @@ fn check(
             Refusal::Schema(diagnostics)
         })?;
     }
-    let (api, operation, version) = (operation.api.clone(), operation.name.clone(), selected.version().clone());
+    let (api, operation, version) =
+        (operation.api.clone(), operation.name.clone(), selected.version().clone());
     Ok(Inbound { caller, api, operation, version, document })
 }
 
@@ -399,7 +405,8 @@ fn canonical(
         return Err(Refusal::NoEvents { name: mapping.title() });
     }
     let zone = policies.partners.get(&inbound.caller.partner).and_then(|partner| partner.zone.as_deref());
-    let origin = Origin { partner: &inbound.caller.partner, api: &inbound.api, document, recorded_at: now, zone };
+    let origin =
+        Origin { partner: &inbound.caller.partner, api: &inbound.api, document, recorded_at: now, zone };
     let events = gateway.canon.check(drafts, &origin, &gateway.ids, &*gateway.random);
     events.map_err(|error| Refusal::Canonical { name: mapping.title(), error })
 }
@@ -436,7 +443,8 @@ async fn proxy(
         traceparent: head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned),
         keep_bytes: usize::try_from(operation.body_max).unwrap_or(usize::MAX),
     };
-    let failed = |what: String, retryable| Refusal::Target { target: target.name.to_string(), what, retryable };
+    let failed =
+        |what: String, retryable| Refusal::Target { target: target.name.to_string(), what, retryable };
     let answer = gateway.calls.call(Arc::clone(target), request).await;
     let answer = answer.map_err(|error| failed(error.to_string(), true))?;
     if answer.cut {
@@ -449,11 +457,8 @@ async fn proxy(
         return Err(failed(format!("answered {}", answer.status), answer.status >= 500));
     }
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let returned = Document {
-        media_type: answer.media_type.clone(),
-        content: answer.content,
-        parameters: Vec::new(),
-    };
+    let returned =
+        Document { media_type: answer.media_type.clone(), content: answer.content, parameters: Vec::new() };
     if returned.content.is_empty() {
         return Ok(plain(status, &returned.media_type, returned.content));
     }
@@ -461,7 +466,8 @@ async fn proxy(
     let digest = Digest::of(&inbound.document.content);
     let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, now, trace).await?;
     let events = canonical(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
-    let document = from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
+    let document =
+        from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
     Ok(plain(status, &document.media_type, document.content))
 }
 
@@ -481,7 +487,9 @@ async fn outward(
     let events = canonical(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
     trace.events = events.len();
     match &contract.target_mapping {
-        Some(theirs) => from_canonical(gateway, policies, theirs, inbound, events, Stage::Request, now, trace).await,
+        Some(theirs) => {
+            from_canonical(gateway, policies, theirs, inbound, events, Stage::Request, now, trace).await
+        }
         None => Ok(canonical::document(&events, message_id)),
     }
 }
@@ -548,7 +556,8 @@ async fn message(gateway: &Gateway, caller: &Caller, id: &str, permit: &Permit) 
 
 /// A message as its sender may see it: no target's answers, no other partner's names.
 fn partner_view(found: &MessageRecord) -> serde_json::Value {
-    let problem: Option<serde_json::Value> = found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let problem: Option<serde_json::Value> =
+        found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let deliveries: Vec<_> = found
         .deliveries
         .iter()

@@ -76,7 +76,8 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match refusal {
             Refusal::Unauthenticated(_) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crossdock\""));
+                headers
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"crossdock\""));
             }
             Refusal::TooMany(exceeded) => {
                 write_limits(headers, &exceeded.all);
@@ -110,7 +111,9 @@ impl Problem {
 
 /// Puts the limits that a request met on its answer.
 pub fn write_limits(headers: &mut HeaderMap, limits: &[RateLimit]) {
-    for (name, value) in [("ratelimit-policy", fields::policy(limits)), ("ratelimit", fields::remaining(limits))] {
+    for (name, value) in
+        [("ratelimit-policy", fields::policy(limits)), ("ratelimit", fields::remaining(limits))]
+    {
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
             headers.insert(name, value);
         }
@@ -134,7 +137,8 @@ fn errors(refusal: &Refusal) -> Vec<Diagnostic> {
 fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
     match refusal {
         Refusal::Unauthenticated(_) => {
-            "Send one valid credential: an API key or a token that is granted to you, and not expired.".to_owned()
+            "Send one valid credential: an API key or a token that is granted to you, and not expired."
+                .to_owned()
         }
         Refusal::TooMany(exceeded) => format!(
             "The limit `{}` allows {} requests in {} s. Try again in {} s.",
@@ -144,7 +148,10 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
             exceeded.retry_after.as_secs() + 1
         ),
         Refusal::TooManyFailures { retry_after } => {
-            format!("Too many calls without a valid credential came from your address. Try again in {} s.", retry_after.as_secs() + 1)
+            format!(
+                "Too many calls without a valid credential came from your address. Try again in {} s.",
+                retry_after.as_secs() + 1
+            )
         }
         Refusal::NoOperation => "No operation that is granted to you has this path.".to_owned(),
         Refusal::Method { allow } => format!("This path takes {allow}."),
@@ -168,24 +175,36 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         }
         Refusal::KeyMalformed => "An `Idempotency-Key` is 1 to 255 printable ASCII characters.".to_owned(),
         Refusal::KeyReused => {
-            "This `Idempotency-Key` came before with another document. Use a new key for a new document.".to_owned()
+            "This `Idempotency-Key` came before with another document. Use a new key for a new document."
+                .to_owned()
         }
-        Refusal::KeyBusy => "The first request under this `Idempotency-Key` is being served. Ask again in a moment.".to_owned(),
+        Refusal::KeyBusy => {
+            "The first request under this `Idempotency-Key` is being served. Ask again in a moment."
+                .to_owned()
+        }
         Refusal::Mapper { name, failure, .. } => mapping(name, failure, errors),
         Refusal::Canonical { name, .. } => {
-            format!("Mapper {name} made events that break the canonical model. Its author has to look; nothing was kept.")
+            format!(
+                "Mapper {name} made events that break the canonical model. Its author has to look; nothing was kept."
+            )
         }
         Refusal::NoEvents { name } => {
-            format!("Mapper {name} read the document and found nothing to record. Check that it is the document you meant.")
+            format!(
+                "Mapper {name} read the document and found nothing to record. Check that it is the document you meant."
+            )
         }
-        Refusal::Journal(_) => "Nothing was kept. Send the document again, with the same `Idempotency-Key`.".to_owned(),
+        Refusal::Journal(_) => {
+            "Nothing was kept. Send the document again, with the same `Idempotency-Key`.".to_owned()
+        }
         Refusal::Target { target, retryable, .. } if *retryable => {
             format!("`{target}` could not be reached or is not ready. Try again in a moment.")
         }
         Refusal::Target { target, .. } => format!("`{target}` did not give an answer that can be passed on."),
         Refusal::Stopping => "This copy of the gateway is being stopped. Connect again.".to_owned(),
         Refusal::NoMessage => "No message of yours has this id.".to_owned(),
-        Refusal::Mode(_) => "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned(),
+        Refusal::Mode(_) => {
+            "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned()
+        }
     }
 }
 
@@ -209,7 +228,9 @@ fn body(error: &crate::spool::Error) -> String {
     use crate::spool::Error;
     match error {
         Error::TooLarge { limit } => format!("This operation takes documents of at most {limit} bytes."),
-        Error::TooSlow(within) => format!("The body did not arrive within {} s. Send it again.", within.as_secs()),
+        Error::TooSlow(within) => {
+            format!("The body did not arrive within {} s. Send it again.", within.as_secs())
+        }
         Error::Broken => "The connection broke before the body was whole. Send it again.".to_owned(),
         Error::Full | Error::Disk(_) => "Nothing was kept. Send the document again in a moment.".to_owned(),
     }
@@ -220,11 +241,20 @@ fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> Stri
     match failure {
         Failure::Refused(_) => summary(errors, "place", "places"),
         Failure::Limit { which, allowed, .. } => {
-            format!("Mapper {name} was stopped at its limit on {} ({allowed}). Send a smaller document, or ask for a higher limit.", which.label())
+            format!(
+                "Mapper {name} was stopped at its limit on {} ({allowed}). Send a smaller document, or ask for a higher limit.",
+                which.label()
+            )
         }
-        Failure::Trapped { .. } => format!("Mapper {name} failed on this document. Its author has to look; nothing was kept."),
-        Failure::Nonsense { .. } => format!("Mapper {name} gave something that is no event. Its author has to look; nothing was kept."),
-        Failure::Overloaded | Failure::TooLong | Failure::Broken => "Nothing was kept. Send the document again in a moment.".to_owned(),
+        Failure::Trapped { .. } => {
+            format!("Mapper {name} failed on this document. Its author has to look; nothing was kept.")
+        }
+        Failure::Nonsense { .. } => format!(
+            "Mapper {name} gave something that is no event. Its author has to look; nothing was kept."
+        ),
+        Failure::Overloaded | Failure::TooLong | Failure::Broken => {
+            "Nothing was kept. Send the document again in a moment.".to_owned()
+        }
     }
 }
 
@@ -232,5 +262,10 @@ fn summary(errors: &[Diagnostic], one: &str, many: &str) -> String {
     let Some(first) = errors.first() else { return "The document cannot be used.".to_owned() };
     let place = first.at.as_ref().map(|at| format!(" at {}", at.path)).unwrap_or_default();
     let many = if errors.len() == 1 { one } else { many };
-    format!("{} {many} need{} attention. The first{place}: {}.", errors.len(), if errors.len() == 1 { "s" } else { "" }, first.message.trim_end_matches('.'))
+    format!(
+        "{} {many} need{} attention. The first{place}: {}.",
+        errors.len(),
+        if errors.len() == 1 { "s" } else { "" },
+        first.message.trim_end_matches('.')
+    )
 }

@@ -175,48 +175,122 @@ impl Refusal {
             Self::Unauthenticated(error) if error.is_retryable() => {
                 (503, "keys-unavailable", "The issuer's keys cannot be had just now", Gateway, true)
             }
-            Self::Unauthenticated(_) => (401, "unauthenticated", "The credential is missing or not valid", Caller, false),
+            Self::Unauthenticated(_) => {
+                (401, "unauthenticated", "The credential is missing or not valid", Caller, false)
+            }
             Self::TooMany(_) => (429, "limit-exceeded", "A limit is exceeded", Caller, true),
-            Self::TooManyFailures { .. } => (429, "too-many-failures", "Too many failed attempts", Caller, true),
+            Self::TooManyFailures { .. } => {
+                (429, "too-many-failures", "Too many failed attempts", Caller, true)
+            }
             Self::NoOperation => (404, "no-operation", "No operation has this path", Caller, false),
-            Self::Method { .. } => (405, "method-not-allowed", "The operation has another method", Caller, false),
+            Self::Method { .. } => {
+                (405, "method-not-allowed", "The operation has another method", Caller, false)
+            }
             Self::NotGranted { .. } => (403, "not-granted", "The operation is not granted", Caller, false),
             Self::Scopes { .. } => (403, "scope-missing", "The credential lacks a scope", Caller, false),
-            Self::Version(contract::Refused::Unnamed) => (400, "version-unnamed", "No version was named", Caller, false),
-            Self::Version(contract::Refused::Unknown { .. }) => (404, "version-unknown", "There is no such version", Caller, false),
-            Self::Version(contract::Refused::Retired { .. }) => (410, "version-retired", "The version is retired", Caller, false),
-            Self::Version(contract::Refused::NotGranted { .. }) => (403, "not-granted", "The operation is not granted", Caller, false),
-            Self::Body(spool::Error::TooLarge { .. }) => (413, "too-large", "The document is too large", Caller, false),
-            Self::Body(spool::Error::TooSlow(_)) => (408, "too-slow", "The document did not arrive in time", Caller, true),
-            Self::Body(spool::Error::Broken) => (400, "broken-off", "The document was not sent whole", Caller, true),
-            Self::Body(spool::Error::Full) => (503, "overloaded", "The gateway has too much in flight", Gateway, true),
-            Self::Body(spool::Error::Disk(_)) => (503, "spool-failed", "The gateway could not keep the document", Gateway, true),
+            Self::Version(contract::Refused::Unnamed) => {
+                (400, "version-unnamed", "No version was named", Caller, false)
+            }
+            Self::Version(contract::Refused::Unknown { .. }) => {
+                (404, "version-unknown", "There is no such version", Caller, false)
+            }
+            Self::Version(contract::Refused::Retired { .. }) => {
+                (410, "version-retired", "The version is retired", Caller, false)
+            }
+            Self::Version(contract::Refused::NotGranted { .. }) => {
+                (403, "not-granted", "The operation is not granted", Caller, false)
+            }
+            Self::Body(spool::Error::TooLarge { .. }) => {
+                (413, "too-large", "The document is too large", Caller, false)
+            }
+            Self::Body(spool::Error::TooSlow(_)) => {
+                (408, "too-slow", "The document did not arrive in time", Caller, true)
+            }
+            Self::Body(spool::Error::Broken) => {
+                (400, "broken-off", "The document was not sent whole", Caller, true)
+            }
+            Self::Body(spool::Error::Full) => {
+                (503, "overloaded", "The gateway has too much in flight", Gateway, true)
+            }
+            Self::Body(spool::Error::Disk(_)) => {
+                (503, "spool-failed", "The gateway could not keep the document", Gateway, true)
+            }
             Self::Empty => (400, "empty", "The document is empty", Caller, false),
             Self::MediaType { .. } => (415, "media-type", "The media type is not taken", Caller, false),
-            Self::Encoding(_) => (415, "content-encoding", "The content encoding is not taken", Caller, false),
+            Self::Encoding(_) => {
+                (415, "content-encoding", "The content encoding is not taken", Caller, false)
+            }
             Self::NotJson(_) => (400, "not-json", "The document is not JSON", Caller, false),
             Self::Schema(_) => (422, "schema-violated", "The document breaks its schema", Caller, false),
-            Self::KeyRequired { .. } => (400, "idempotency-key-required", "An Idempotency-Key is required", Caller, false),
-            Self::KeyMalformed => (400, "idempotency-key-malformed", "The Idempotency-Key is malformed", Caller, false),
-            Self::KeyReused => (422, "idempotency-key-reused", "The Idempotency-Key was used with another document", Caller, false),
-            Self::KeyBusy => (409, "idempotency-key-in-use", "The first request under this Idempotency-Key is still being served", Caller, true),
+            Self::KeyRequired { .. } => {
+                (400, "idempotency-key-required", "An Idempotency-Key is required", Caller, false)
+            }
+            Self::KeyMalformed => {
+                (400, "idempotency-key-malformed", "The Idempotency-Key is malformed", Caller, false)
+            }
+            Self::KeyReused => (
+                422,
+                "idempotency-key-reused",
+                "The Idempotency-Key was used with another document",
+                Caller,
+                false,
+            ),
+            Self::KeyBusy => (
+                409,
+                "idempotency-key-in-use",
+                "The first request under this Idempotency-Key is still being served",
+                Caller,
+                true,
+            ),
             Self::Mapper { failure, .. } => match failure {
-                mapper::Failure::Refused(_) => (422, "mapping-refused", "The document could not be mapped", Caller, false),
-                mapper::Failure::Limit { .. } => (422, "mapper-limit", "The document took its mapper past a limit", Mapper, false),
-                mapper::Failure::Trapped { .. } => (500, "mapper-trapped", "The mapper failed on this document", Mapper, false),
-                mapper::Failure::Nonsense { .. } => (500, "mapper-nonsense", "The mapper's output breaks the contract", Mapper, false),
+                mapper::Failure::Refused(_) => {
+                    (422, "mapping-refused", "The document could not be mapped", Caller, false)
+                }
+                mapper::Failure::Limit { .. } => {
+                    (422, "mapper-limit", "The document took its mapper past a limit", Mapper, false)
+                }
+                mapper::Failure::Trapped { .. } => {
+                    (500, "mapper-trapped", "The mapper failed on this document", Mapper, false)
+                }
+                mapper::Failure::Nonsense { .. } => {
+                    (500, "mapper-nonsense", "The mapper's output breaks the contract", Mapper, false)
+                }
                 mapper::Failure::Broken => (500, "mapper-host", "The mapper host failed", Gateway, true),
-                mapper::Failure::Overloaded => (503, "overloaded", "The mappers have too much to do", Gateway, true),
-                mapper::Failure::TooLong => (503, "mapper-starved", "The mapper got too little time", Gateway, true),
+                mapper::Failure::Overloaded => {
+                    (503, "overloaded", "The mappers have too much to do", Gateway, true)
+                }
+                mapper::Failure::TooLong => {
+                    (503, "mapper-starved", "The mapper got too little time", Gateway, true)
+                }
             },
-            Self::Canonical { .. } => (500, "not-canonical", "The mapper's events break the canonical model", Mapper, false),
-            Self::NoEvents { .. } => (422, "no-events", "Nothing in the document makes an event", Caller, false),
-            Self::Journal(journal::Error::Full) => (503, "store-full", "The store is full; nothing was kept", Gateway, true),
-            Self::Journal(journal::Error::Busy) => (503, "store-behind", "The store is too far behind; nothing was kept", Gateway, true),
-            Self::Journal(journal::Error::Stopped(_)) => (503, "store-stopped", "The store has stopped; nothing was kept", Gateway, true),
-            Self::Journal(journal::Error::NotFound(_)) => (404, "not-found", "There is no such thing", Caller, false),
-            Self::Journal(journal::Error::Unreadable(_)) => (500, "store-unreadable", "The store cannot be read", Gateway, false),
-            Self::Target { retryable, .. } => (502, "target-failed", "The system behind this operation did not answer as it should", Target, *retryable),
+            Self::Canonical { .. } => {
+                (500, "not-canonical", "The mapper's events break the canonical model", Mapper, false)
+            }
+            Self::NoEvents { .. } => {
+                (422, "no-events", "Nothing in the document makes an event", Caller, false)
+            }
+            Self::Journal(journal::Error::Full) => {
+                (503, "store-full", "The store is full; nothing was kept", Gateway, true)
+            }
+            Self::Journal(journal::Error::Busy) => {
+                (503, "store-behind", "The store is too far behind; nothing was kept", Gateway, true)
+            }
+            Self::Journal(journal::Error::Stopped(_)) => {
+                (503, "store-stopped", "The store has stopped; nothing was kept", Gateway, true)
+            }
+            Self::Journal(journal::Error::NotFound(_)) => {
+                (404, "not-found", "There is no such thing", Caller, false)
+            }
+            Self::Journal(journal::Error::Unreadable(_)) => {
+                (500, "store-unreadable", "The store cannot be read", Gateway, false)
+            }
+            Self::Target { retryable, .. } => (
+                502,
+                "target-failed",
+                "The system behind this operation did not answer as it should",
+                Target,
+                *retryable,
+            ),
             Self::Stopping => (503, "stopping", "The gateway is stopping", Gateway, true),
             Self::NoMessage => (404, "no-message", "There is no such message", Caller, false),
             Self::Mode(_) => (500, "mode", "The operation is set up wrongly", Gateway, false),

@@ -67,7 +67,11 @@ impl Running {
     ///
     /// # Errors
     /// What stands in the way, with the file and line where there is one.
-    pub async fn start(options: Options, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<Self> {
+    pub async fn start(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> anyhow::Result<Self> {
         let data = &options.data;
         make_private(data)?;
         let (source, checked) = policy::read_checked(&options.policies, &*clock)?;
@@ -86,7 +90,8 @@ impl Running {
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);
-        let policies = Policies::start(&source, checked, workshop, mapper_store, Arc::clone(&clock), shown).await?;
+        let policies =
+            Policies::start(&source, checked, workshop, mapper_store, Arc::clone(&clock), shown).await?;
 
         let store = sqlite::Store::open(&data.join("journal"), &settings.estate, Arc::clone(&clock))
             .with_context(|| format!("the journal in {}", data.display()))?;
@@ -127,7 +132,8 @@ impl Running {
         };
         let listener = data_listener(&settings, options.listen, &options.policies).await?;
         let listen = listener.address().context("the data plane listens on TCP")?;
-        let (admin_listener, token, admin_shown) = admin_listener(&settings, options.admin, data, &*random).await?;
+        let (admin_listener, token, admin_shown) =
+            admin_listener(&settings, options.admin, data, &*random).await?;
         let admin_address = admin_listener.as_ref().and_then(Listener::address);
         let tidying = Arc::clone(&clock);
         let admin = Arc::new(Admin {
@@ -210,16 +216,20 @@ async fn admin_listener(
     let (address, token_file) = match (&settings.admin, admin) {
         (_, Some(address)) => (address, token_file),
         (None, None) => return Ok((None, None, "nowhere".to_owned())),
-        (Some(checked::Admin::Tcp { listen, token_file: file }), None) => (*listen, file.clone().unwrap_or(token_file)),
+        (Some(checked::Admin::Tcp { listen, token_file: file }), None) => {
+            (*listen, file.clone().unwrap_or(token_file))
+        }
         (Some(checked::Admin::Socket(path)), None) => {
             let path = data.join(path);
-            let listener = Listener::unix(&path).await.with_context(|| format!("the socket {}", path.display()))?;
+            let listener =
+                Listener::unix(&path).await.with_context(|| format!("the socket {}", path.display()))?;
             return Ok((Some(listener), None, path.display().to_string()));
         }
     };
     let token = Token::read_or_make(&token_file, random);
     let token = token.with_context(|| format!("the admin token {}", token_file.display()))?;
-    let listener = Listener::tcp(address, None).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        Listener::tcp(address, None).await.with_context(|| format!("cannot listen on {address}"))?;
     let shown = listener.address().map_or_else(String::new, |address| format!("http://{address}"));
     Ok((Some(listener), Some(token), shown))
 }
@@ -235,9 +245,11 @@ fn make_private(data: &Path) -> anyhow::Result<()> {
 fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {
     for file in files {
         let wasm = std::fs::read(file).with_context(|| format!("mapper {}", file.display()))?;
-        let found = Host::inspect(&wasm).map_err(|error| anyhow::anyhow!("mapper {}: {error}", file.display()))?;
+        let found =
+            Host::inspect(&wasm).map_err(|error| anyhow::anyhow!("mapper {}: {error}", file.display()))?;
         let Some(manifest) = found.manifest else { bail!("mapper {}: no manifest", file.display()) };
-        policy::keep(store, &manifest.name, &wasm).with_context(|| format!("mapper store {}", store.display()))?;
+        policy::keep(store, &manifest.name, &wasm)
+            .with_context(|| format!("mapper store {}", store.display()))?;
     }
     Ok(())
 }

@@ -133,8 +133,12 @@ pub async fn serve<H: Handler>(
         };
         match accepted {
             Ok(socket) => {
-                let connection =
-                    Connection { handler: Arc::clone(&handler), limits: limits.clone(), slot, watcher: open.watcher() };
+                let connection = Connection {
+                    handler: Arc::clone(&handler),
+                    limits: limits.clone(),
+                    slot,
+                    watcher: open.watcher(),
+                };
                 tokio::spawn(connection.run(socket));
             }
             Err(error) => {

@@ -74,7 +74,8 @@ impl Spool {
         let deadline = Instant::now() + self.deadline;
         let mut body = body;
         loop {
-            let frame = timeout_at(deadline, body.frame()).await.map_err(|_| Error::TooSlow(self.deadline))?;
+            let frame =
+                timeout_at(deadline, body.frame()).await.map_err(|_| Error::TooSlow(self.deadline))?;
             let Some(frame) = frame else { break };
             let Ok(data) = frame.map_err(|_| Error::Broken)?.into_data() else { continue };
             if reader.length + data.len() as u64 > limit {

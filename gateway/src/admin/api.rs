@@ -80,7 +80,8 @@ pub(super) async fn answer(
 async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
     let mut asked = query(text)?;
     let wait = asked.as_object_mut().and_then(|asked| asked.remove("wait")).and_then(|wait| wait.as_u64());
-    let filter: EventFilter = serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))?;
+    let filter: EventFilter =
+        serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))?;
     let mut changes = admin.journal.changes();
     let waited = tokio::time::sleep(Duration::from_secs(wait.unwrap_or(0)).min(LONGEST_WAIT));
     tokio::pin!(waited);

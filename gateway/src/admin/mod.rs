@@ -58,7 +58,11 @@ impl Token {
             Ok(text) => {
                 let mode = std::fs::metadata(path)?.permissions().mode();
                 if mode & 0o077 != 0 {
-                    let what = format!("{} may be read by others (mode {:o}): chmod 600 it", path.display(), mode & 0o777);
+                    let what = format!(
+                        "{} may be read by others (mode {:o}): chmod 600 it",
+                        path.display(),
+                        mode & 0o777
+                    );
                     return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
                 }
                 Ok(Self(text.trim().to_owned()))
@@ -68,7 +72,8 @@ impl Token {
                 for _ in 0..4 {
                     let _ = write!(text, "{:016x}", random.next());
                 }
-                let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                let mut file =
+                    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 std::io::Write::write_all(&mut file, text.as_bytes())?;
                 Ok(Self(text))
             }
@@ -103,7 +108,9 @@ impl Refusal {
         match self {
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::Origin(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Nothing | Self::Missing(_) | Self::Journal(journal::Error::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::Nothing | Self::Missing(_) | Self::Journal(journal::Error::NotFound(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Wrong(_) => StatusCode::BAD_REQUEST,
             Self::Journal(journal::Error::Unreadable(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Journal(journal::Error::Full | journal::Error::Busy | journal::Error::Stopped(_)) => {
@@ -163,7 +170,8 @@ async fn serve(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refu
 /// A page of another site in an operator's browser must not reach this API, whatever name it found for it.
 fn own_address(headers: &HeaderMap) -> Result<(), Refusal> {
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
     let numeric = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
     if !numeric && name != "localhost" {
         return Err(Refusal::Origin(name.chars().take(80).collect()));
@@ -188,7 +196,8 @@ async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
     let status = admin.journal.status().await?;
     admin.metrics.pending.clear();
     for count in &status.pending {
-        let state = serde_json::to_value(count.state).ok().and_then(|value| value.as_str().map(str::to_owned));
+        let state =
+            serde_json::to_value(count.state).ok().and_then(|value| value.as_str().map(str::to_owned));
         let labels = TargetLabels { target: count.target.to_string(), state: state.unwrap_or_default() };
         #[expect(clippy::cast_precision_loss, reason = "a gauge may round counts above 2^53")]
         admin.metrics.pending.get_or_create(&labels).set(count.count as f64);
@@ -213,7 +222,8 @@ fn query(text: &str) -> Result<Value, Refusal> {
     let mut object = serde_json::Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decode(value).ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
+        let value =
+            decode(value).ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
         let value = match name {
             "limit" | "after" | "wait" => value
                 .parse::<u64>()

@@ -47,7 +47,8 @@ fn document(document: &Document) -> Value {
     let text = std::str::from_utf8(shown).ok().or_else(|| {
         let whole = std::str::from_utf8(shown).err().map_or(0, |error| error.valid_up_to());
         // A character that the cut went through is no reason to show nothing.
-        (shown.len() - whole < 4 && shown.len() == SHOWN).then(|| std::str::from_utf8(&shown[..whole]).unwrap_or(""))
+        (shown.len() - whole < 4 && shown.len() == SHOWN)
+            .then(|| std::str::from_utf8(&shown[..whole]).unwrap_or(""))
     });
     json!({ "media_type": document.media_type, "length": document.content.len(), "text": text,
         "cut": document.content.len() > SHOWN })

@@ -17,7 +17,13 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Args, Clone, Debug)]
 pub struct AdminArgs {
     /// Address of the admin API: HOST:PORT, or the path of its Unix socket
-    #[arg(long, value_name = "ADDRESS", env = "CROSSDOCK_ADMIN", default_value = "127.0.0.1:9080", global = true)]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CROSSDOCK_ADMIN",
+        default_value = "127.0.0.1:9080",
+        global = true
+    )]
     admin: String,
     /// The gateway's data folder, whose `admin.token` opens the API
     #[arg(long, value_name = "DIR", env = "CROSSDOCK_DATA", default_value = "data", global = true)]
@@ -31,7 +37,9 @@ pub struct AdminArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing listens there, or it broke off.
-    #[error("the gateway cannot be reached at {address}: {what}\n  help: is `crossdock serve` running? `--admin` names another address")]
+    #[error(
+        "the gateway cannot be reached at {address}: {what}\n  help: is `crossdock serve` running? `--admin` names another address"
+    )]
     Unreachable {
         /// Where.
         address: String,
@@ -71,7 +79,8 @@ pub struct Client {
 impl Client {
     /// A client for these arguments; a missing token file shows at the first call.
     pub fn new(args: &AdminArgs) -> Self {
-        let address = args.admin.strip_prefix("http://").unwrap_or(&args.admin).trim_end_matches('/').to_owned();
+        let address =
+            args.admin.strip_prefix("http://").unwrap_or(&args.admin).trim_end_matches('/').to_owned();
         let token_file = args.data.join("admin.token");
         let token = std::fs::read_to_string(&token_file).unwrap_or_default().trim().to_owned();
         Self { address, token_file, token }
@@ -164,7 +173,9 @@ where
 pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             byte => format!("%{byte:02X}"),
         })
         .collect()

@@ -223,7 +223,12 @@ fn event_row(row: &Value) -> Vec<String> {
     ]
 }
 
-async fn tail(client: &Client, admin: &AdminArgs, kind: Option<String>, after: Option<u64>) -> Result<(), Error> {
+async fn tail(
+    client: &Client,
+    admin: &AdminArgs,
+    kind: Option<String>,
+    after: Option<u64>,
+) -> Result<(), Error> {
     let mut after = match after {
         Some(after) => after,
         None => {
@@ -323,7 +328,13 @@ pub async fn exception(command: Exception, admin: &AdminArgs) -> Result<(), Erro
     Ok(())
 }
 
-fn list(admin: &AdminArgs, rows: &Value, headings: &[&str], nothing: &str, row: impl Fn(&Value) -> Vec<String>) {
+fn list(
+    admin: &AdminArgs,
+    rows: &Value,
+    headings: &[&str],
+    nothing: &str,
+    row: impl Fn(&Value) -> Vec<String>,
+) {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     if admin.json {
         rows.iter().for_each(show::line);
@@ -348,9 +359,14 @@ fn resolved(admin: &AdminArgs, answer: &Value) {
 
 fn print_message(found: &Value) {
     let message = &found["message"];
-    let head: Vec<String> = ["partner", "operation", "state"].iter().map(|name| show::text(&message[name])).collect();
+    let head: Vec<String> =
+        ["partner", "operation", "state"].iter().map(|name| show::text(&message[name])).collect();
     anstream::println!("{}   {}", show::text(&message["id"]), show::safe(&head.join("   ")));
-    anstream::println!("received {}   {} bytes", show::text(&message["received_at"]), show::text(&message["length"]));
+    anstream::println!(
+        "received {}   {} bytes",
+        show::text(&message["received_at"]),
+        show::text(&message["length"])
+    );
     if let Some(problem) = found["problem"].as_object() {
         anstream::println!("refused  {}", show::safe(&show::text(&problem["title"])));
         anstream::println!("         {}", show::safe(&show::text(&problem["detail"])));
@@ -365,7 +381,12 @@ fn print_message(found: &Value) {
         );
         for event in receipt["events"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let line = format!("{}  {}", show::text(&event["type"]), show::keys(&event["keys"]));
-            anstream::println!("event    {}  {}  {}", show::text(&event["id"]), show::safe(&line), show::text(&event["outcome"]));
+            anstream::println!(
+                "event    {}  {}  {}",
+                show::text(&event["id"]),
+                show::safe(&line),
+                show::text(&event["outcome"])
+            );
         }
     }
     for delivery in found["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default() {
@@ -384,8 +405,10 @@ fn print_message(found: &Value) {
 fn print_errors(errors: &Value) {
     for error in errors.as_array().map(Vec::as_slice).unwrap_or_default() {
         let place = show::text(&error["at"]["path"]);
-        let offset = error["at"]["offset"].as_u64().map(|offset| format!(", byte {offset}")).unwrap_or_default();
-        let line = format!("{place}{offset}: {} ({})", show::text(&error["message"]), show::text(&error["code"]));
+        let offset =
+            error["at"]["offset"].as_u64().map(|offset| format!(", byte {offset}")).unwrap_or_default();
+        let line =
+            format!("{place}{offset}: {} ({})", show::text(&error["message"]), show::text(&error["code"]));
         anstream::println!("  at     {}", show::safe(&line));
     }
 }
@@ -394,7 +417,11 @@ fn print_document(title: &str, document: &Value) {
     if document.is_null() {
         return;
     }
-    anstream::println!("{title}  {}, {} bytes", show::text(&document["media_type"]), show::text(&document["length"]));
+    anstream::println!(
+        "{title}  {}, {} bytes",
+        show::text(&document["media_type"]),
+        show::text(&document["length"])
+    );
     match document["text"].as_str() {
         Some(text) => anstream::print!("{}", show::excerpt(&text.replace('~', "~\n"), 12, "  ")),
         None => anstream::println!("  (not text)"),
@@ -411,22 +438,44 @@ fn print_exception(found: &Value) {
         show::safe(&show::keys(&exception["keys"])),
         show::text(&exception["since"])
     );
-    anstream::println!("{}, from message {}", show::text(&exception["type"]), show::text(&found["message_id"]));
+    anstream::println!(
+        "{}, from message {}",
+        show::text(&exception["type"]),
+        show::text(&found["message_id"])
+    );
     let cause = &exception["cause"];
-    anstream::println!("  why      {}: {}", show::text(&cause["code"]), show::safe(&show::text(&cause["detail"])));
+    anstream::println!(
+        "  why      {}: {}",
+        show::text(&cause["code"]),
+        show::safe(&show::text(&cause["detail"]))
+    );
     print_errors(&cause["diagnostics"]);
     for attempt in found["attempts"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let said = if attempt["status"].is_null() { show::text(&attempt["error"]) } else { show::text(&attempt["status"]) };
+        let said = if attempt["status"].is_null() {
+            show::text(&attempt["error"])
+        } else {
+            show::text(&attempt["status"])
+        };
         let excerpt = attempt["excerpt"].as_str().map(|text| format!(": \"{text}\"")).unwrap_or_default();
-        anstream::println!("  tried    {}  {}", show::text(&attempt["started_at"]), show::safe(&format!("{said}{excerpt}")));
+        anstream::println!(
+            "  tried    {}  {}",
+            show::text(&attempt["started_at"]),
+            show::safe(&format!("{said}{excerpt}"))
+        );
     }
     if let Some(resolution) = exception["resolution"].as_object() {
-        anstream::println!("  ended    {} by {}", show::text(&resolution["action"]), show::safe(&show::text(&resolution["by"])));
+        anstream::println!(
+            "  ended    {} by {}",
+            show::text(&resolution["action"]),
+            show::safe(&show::text(&resolution["by"]))
+        );
     }
     print_document("came as", &found["document"]);
     print_document("sent as", &found["outbound"]["document"]);
     if exception["resolution"].is_null() {
         let id = show::text(&exception["id"]);
-        anstream::println!("do\n  retry     crossdock exception retry {id}\n  discard   crossdock exception discard {id} --reason \"…\"");
+        anstream::println!(
+            "do\n  retry     crossdock exception retry {id}\n  discard   crossdock exception discard {id} --reason \"…\""
+        );
     }
 }

@@ -43,7 +43,11 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// It cannot start.
-pub async fn run(args: ServeArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    args: ServeArgs,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> anyhow::Result<ExitCode> {
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     start_logs(args.log.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json }), "info");
     let mut terminate = signal(SignalKind::terminate())?;
@@ -61,7 +65,10 @@ pub async fn run(args: ServeArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>
     tracing::info!(%listen, admin, revision = %running.policies.now().revision, "serving");
     if args.json {
         let admin = running.admin.map_or(admin, |admin| admin.to_string());
-        println!("{}", json!({ "listen": listen, "admin": admin, "revision": running.policies.now().revision }));
+        println!(
+            "{}",
+            json!({ "listen": listen, "admin": admin, "revision": running.policies.now().revision })
+        );
     }
     tokio::select! {
         _ = terminate.recv() => {}

@@ -43,7 +43,8 @@ pub fn text(value: &Value) -> String {
 /// Business keys as people read them: `order 8841-22, shipment 4711`.
 pub fn keys(value: &Value) -> String {
     let keys = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let keys: Vec<String> = keys.iter().map(|key| format!("{} {}", text(&key["kind"]), text(&key["value"]))).collect();
+    let keys: Vec<String> =
+        keys.iter().map(|key| format!("{} {}", text(&key["kind"]), text(&key["value"]))).collect();
     keys.join(", ")
 }
 

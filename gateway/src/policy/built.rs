@@ -143,7 +143,8 @@ impl Subscription {
         let from = self.from.as_ref().is_none_or(|from| from.contains(partner));
         let major = event.schema_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         from && self.events.iter().any(|pattern| {
-            let version = pattern.versions.is_empty() || major.is_some_and(|major| pattern.versions.contains(&major));
+            let version =
+                pattern.versions.is_empty() || major.is_some_and(|major| pattern.versions.contains(&major));
             pattern.kind == event.kind && version
         })
     }
@@ -271,7 +272,9 @@ impl Builder<'_> {
                 let built = Arc::new(self.operation(api, operation, &lives, targets));
                 match Method::from_bytes(operation.method.as_bytes()) {
                     Ok(method) => routes.push((method, operation.path.clone(), built)),
-                    Err(_) => self.wrong.push(format!("{}: `{}` is no method", operation.origin, operation.method)),
+                    Err(_) => {
+                        self.wrong.push(format!("{}: `{}` is no method", operation.origin, operation.method))
+                    }
                 }
             }
         }
@@ -309,7 +312,11 @@ impl Builder<'_> {
         }
     }
 
-    fn contract(&mut self, binding: &checked::Binding, targets: &BTreeMap<TargetName, Arc<Target>>) -> Contract {
+    fn contract(
+        &mut self,
+        binding: &checked::Binding,
+        targets: &BTreeMap<TargetName, Arc<Target>>,
+    ) -> Contract {
         let schema = binding.schema.as_ref().and_then(|path| {
             let text = self.checked.schemas.get(path)?;
             Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
@@ -320,7 +327,10 @@ impl Builder<'_> {
             mode: binding.mode,
             mapping: binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
             target: binding.target.as_ref().and_then(|name| targets.get(name).cloned()),
-            target_mapping: binding.target_mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
+            target_mapping: binding
+                .target_mapper
+                .as_ref()
+                .and_then(|mapper| self.mapping(mapper, &binding.run)),
         }
     }
 
@@ -334,7 +344,8 @@ impl Builder<'_> {
                     mapping => mapping,
                 },
             };
-            let owner = self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
+            let owner =
+                self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
             let zone = owner.and_then(|owner| self.checked.partners.get(owner)?.zone.clone());
             let map = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
             let delivery = deliver::Subscription {
@@ -362,7 +373,11 @@ impl Builder<'_> {
             return None;
         };
         if !wanted.fits(mapper.version()) {
-            self.wrong.push(format!("{}: `{wanted}` is asked for, {} is live", wanted.origin, mapper.version()));
+            self.wrong.push(format!(
+                "{}: `{wanted}` is asked for, {} is live",
+                wanted.origin,
+                mapper.version()
+            ));
             return None;
         }
         let config = Value::Object(run.config.clone()).to_string();
@@ -390,7 +405,11 @@ impl Builder<'_> {
 
 fn limit(limits: &checked::Limits) -> throttle::Limit {
     let rate = limits.rate.and_then(|rate| {
-        Some(throttle::Rate { requests: rate.requests.try_into().ok()?, per: rate.per, burst: rate.burst.try_into().ok()? })
+        Some(throttle::Rate {
+            requests: rate.requests.try_into().ok()?,
+            per: rate.per,
+            burst: rate.burst.try_into().ok()?,
+        })
     });
     throttle::Limit { rate, concurrency: limits.concurrency }
 }

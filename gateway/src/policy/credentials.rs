@@ -39,7 +39,8 @@ impl KeySets {
         let set = Arc::new(KeySet::from_url(address, fetch).map_err(|error| error.to_string())?);
         let (kept, clock, shown) = (Arc::clone(&set), Arc::clone(&self.clock), url.to_owned());
         let task = tokio::spawn(async move {
-            let failed = |error: &auth::FetchError| tracing::warn!(url = shown, %error, "keys could not be fetched");
+            let failed =
+                |error: &auth::FetchError| tracing::warn!(url = shown, %error, "keys could not be fetched");
             kept.keep_fresh(&*clock, failed).await;
         });
         fetched.insert(name, (Arc::clone(&set), task.abort_handle()));
@@ -61,7 +62,11 @@ impl KeySets {
 }
 
 /// Makes the authenticator of an estate.
-pub(super) fn build(checked: &Checked, sets: &KeySets, secrets: &Secrets) -> Result<Authenticator, Vec<String>> {
+pub(super) fn build(
+    checked: &Checked,
+    sets: &KeySets,
+    secrets: &Secrets,
+) -> Result<Authenticator, Vec<String>> {
     let mut wrong = Vec::new();
     let (mut keys, mut rules) = (Vec::new(), Vec::new());
     for partner in checked.partners.values() {

@@ -177,7 +177,8 @@ impl Policies {
         if source.digest == state.source {
             return Ok(self.now().revision.clone());
         }
-        let snapshot = build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
+        let snapshot =
+            build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
         (state.checked, state.source) = (checked, source.digest);
         Ok(self.publish(snapshot))
@@ -195,7 +196,8 @@ impl Policies {
         let before = mappers.insert(mapper.name().clone(), mapper.clone());
         let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(|wrong| wrong.join("\n"))?;
-        keep(&self.store, mapper.name(), &wasm).map_err(|error| format!("the mapper could not be stored: {error}"))?;
+        keep(&self.store, mapper.name(), &wasm)
+            .map_err(|error| format!("the mapper could not be stored: {error}"))?;
         state.mappers = mappers;
         let revision = self.publish(snapshot);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown(&state.mappers);

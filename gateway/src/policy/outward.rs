@@ -31,11 +31,17 @@ impl Map for Outward {
         kinds.map(counter).collect()
     }
 
-    fn map(&self, work: &Work, target: &Target, control_numbers: Pairs) -> Later<'static, Result<Outbound, MapFailure>> {
+    fn map(
+        &self,
+        work: &Work,
+        target: &Target,
+        control_numbers: Pairs,
+    ) -> Later<'static, Result<Outbound, MapFailure>> {
         let Some(mapping) = self.mapping.clone() else {
             let document = canonical::document(std::slice::from_ref(&work.event), work.message_id);
             let name = MapperName::new("canonical").expect("it is a name");
-            let outbound = Outbound { mapper: name, mapper_digest: Digest::of(b""), document, control_numbers };
+            let outbound =
+                Outbound { mapper: name, mapper_digest: Digest::of(b""), document, control_numbers };
             return Box::pin(async move { Ok(outbound) });
         };
         let context = Context {

@@ -28,7 +28,9 @@ impl Secrets {
     /// The secret, without the line end that editors put behind it.
     pub fn read(&self, secret: &SecretRef) -> Result<String, String> {
         match secret {
-            SecretRef::Env(name) => std::env::var(name).map_err(|_| format!("the environment has no `{name}`")),
+            SecretRef::Env(name) => {
+                std::env::var(name).map_err(|_| format!("the environment has no `{name}`"))
+            }
             SecretRef::File(path) => {
                 let text = self.file(path)?;
                 Ok(text.trim_end_matches(['\r', '\n']).to_owned())

@@ -23,13 +23,16 @@ pub(super) fn build(target: &checked::Target, secrets: &Secrets) -> Result<Targe
             Credentials::Basic { user: user.clone(), password: Secret::new(&secrets.read(password)?) }
         }
         TargetCredentials::Header { name, value } => Credentials::Header {
-            name: HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not a header name"))?,
+            name: HeaderName::try_from(name.as_str())
+                .map_err(|_| format!("`{name}` is not a header name"))?,
             value: Secret::new(&secrets.read(value)?),
         },
     };
     let sign = match &target.webhook_secret {
         None => None,
-        Some(secret) => Some(WebhookKey::parse(&[&secrets.read(secret)?]).map_err(|error| error.to_string())?),
+        Some(secret) => {
+            Some(WebhookKey::parse(&[&secrets.read(secret)?]).map_err(|error| error.to_string())?)
+        }
     };
     let edi = target.edi.as_ref();
     Ok(Target {

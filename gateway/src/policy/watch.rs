@@ -22,7 +22,8 @@ pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::R
     let watcher = notify::recommended_watcher(move |_| {
         let _ = sender.try_send(());
     });
-    let mut watcher = watcher.inspect_err(|error| tracing::warn!(%error, "policy files are only looked at every 5 s")).ok();
+    let mut watcher =
+        watcher.inspect_err(|error| tracing::warn!(%error, "policy files are only looked at every 5 s")).ok();
     if let Some(watcher) = &mut watcher
         && let Err(error) = watcher.watch(&folder, RecursiveMode::Recursive)
     {
@@ -46,7 +47,9 @@ pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::R
         match policies.reload().await {
             Ok(revision) if revision != before => tracing::info!(%before, %revision, "policies in force"),
             Ok(_) => {}
-            Err(error) => tracing::warn!(revision = %before, "policies refused, {before} stays in force\n{error}"),
+            Err(error) => {
+                tracing::warn!(revision = %before, "policies refused, {before} stays in force\n{error}")
+            }
         }
     }
 }
