@@ -1,6 +1,9 @@
 //! The admin API as the look-up commands call it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use clap::Args;
@@ -79,9 +82,13 @@ pub struct Client {
 impl Client {
     /// A client for these arguments; a missing token file shows at the first call.
     pub fn new(args: &AdminArgs) -> Self {
-        let address =
-            args.admin.strip_prefix("http://").unwrap_or(&args.admin).trim_end_matches('/').to_owned();
-        let token_file = args.data.join("admin.token");
+        let address = args.admin.strip_prefix("http://").unwrap_or(&args.admin).trim_end_matches('/');
+        Self::at(address, &args.data.join("admin.token"))
+    }
+
+    /// A client for an address and the file of its token.
+    pub fn at(address: &str, token_file: &Path) -> Self {
+        let (address, token_file) = (address.to_owned(), token_file.to_owned());
         let token = std::fs::read_to_string(&token_file).unwrap_or_default().trim().to_owned();
         Self { address, token_file, token }
     }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::words::{Clock, Random};
 
 pub mod client;
+mod demo;
 pub mod lookup;
 pub mod plugin;
 pub mod policy;
@@ -25,6 +26,8 @@ pub struct Cli {
 enum Command {
     /// Run the gateway
     Serve(serve::ServeArgs),
+    /// See the main job: three partners, four systems, an order from release to delivery
+    Demo(demo::DemoArgs),
     /// Make, build and try mappers
     Plugin(plugin::PluginArgs),
     /// Look at policy files
@@ -67,6 +70,7 @@ enum Command {
 pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode {
     let ended = match cli.command {
         Command::Serve(args) => on_runtime(serve::run(args, clock, random)),
+        Command::Demo(args) => on_runtime(demo::run(args, clock, random)),
         Command::Plugin(args) => plugin::run(args, &*clock, &*random),
         Command::Policy(args) => Ok(check_policies(&args, &*clock)),
         Command::Message { command, admin } => asked(lookup::message(command, &admin)),
