@@ -531,7 +531,7 @@ fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage,
         partner: inbound.caller.partner.clone(),
         context,
         tables: Arc::clone(&mapping.tables),
-        limits: mapping.limits.clone(),
+        limits: mapping.limits,
     }
 }
 

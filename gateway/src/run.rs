@@ -34,8 +34,10 @@ pub struct Options {
     pub policies: PathBuf,
     /// The data folder: journal, mappers, caches, the admin token.
     pub data: PathBuf,
-    /// Compiled mappers to put into the data folder first.
+    /// Mappers to put into the data folder first.
     pub mappers: Vec<PathBuf>,
+    /// Where compiled code is kept, if not in the data folder.
+    pub compiled: Option<PathBuf>,
     /// Overrides the policy's address.
     pub listen: Option<SocketAddr>,
     /// Overrides the policy's admin address.
@@ -78,7 +80,7 @@ impl Running {
         let settings = checked.gateway.clone();
         let in_flight = usize::try_from(settings.limits.in_flight_max_bytes).unwrap_or(usize::MAX);
         let host = Host::new(mapper::Settings {
-            cache: data.join("compiled"),
+            cache: options.compiled.unwrap_or_else(|| data.join("compiled")),
             compiler: options.compiler,
             workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             byte_budget: in_flight,

@@ -25,6 +25,7 @@ pub enum Message {
     /// List messages, newest first
     #[command(after_help = "Example: crossdock message list --partner acme-3pl --state refused")]
     List {
+        /// How much of the list
         #[command(flatten)]
         page: Page,
         /// Only `accepted` or `refused`
@@ -48,6 +49,7 @@ pub enum Event {
     /// List events, newest first
     #[command(after_help = "Example: crossdock event list --key order:8841-22")]
     List {
+        /// How much of the list
         #[command(flatten)]
         page: Page,
         /// Only of this type; `shipment.*` matches a family
@@ -81,6 +83,7 @@ pub enum Delivery {
     /// List deliveries, newest first
     #[command(after_help = "Example: crossdock delivery list --target globex-sap --state parked")]
     List {
+        /// How much of the list
         #[command(flatten)]
         page: Page,
         /// Only to this target
@@ -101,6 +104,7 @@ pub enum Exception {
     /// List open exceptions, newest first
     #[command(after_help = "Example: crossdock exception list --target globex-sap")]
     List {
+        /// How much of the list
         #[command(flatten)]
         page: Page,
         /// Only to this target

@@ -56,6 +56,7 @@ pub async fn run(
         policies: args.policies,
         data: args.data,
         mappers: args.mappers,
+        compiled: None,
         listen: args.listen,
         admin: args.admin,
         compiler: std::env::current_exe()?,

@@ -61,7 +61,7 @@ impl Map for Outward {
             partner: work.partner.clone(),
             context,
             tables: Arc::clone(&mapping.tables),
-            limits: mapping.limits.clone(),
+            limits: mapping.limits,
         };
         let (host, event) = (Arc::clone(&self.host), work.event.clone());
         Box::pin(async move {

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn fields_are_written_as_the_draft_says() {
-        let limits = [limit("partner", 50, 1000, 12, 760), limit("operation", 1000, 3_600_000, 0, 3600_000)];
+        let limits = [limit("partner", 50, 1000, 12, 760), limit("operation", 1000, 3_600_000, 0, 3_600_000)];
         assert_eq!(policy(&limits).unwrap(), r#""partner";q=50;w=1, "operation";q=1000;w=3600"#);
         assert_eq!(remaining(&limits).unwrap(), r#""partner";r=12;t=1, "operation";r=0;t=3600"#);
         let concurrency = [limit("partner-concurrency", 20, 0, 0, 1000)];

@@ -76,10 +76,13 @@ fn told(limit: &RateLimit) -> String {
     }
 }
 
+/// Buckets by the limit's name and whose it is.
+type Buckets = HashMap<Arc<str>, Arc<Bucket>>;
+
 /// Every limit's state. Lives as long as the gateway and survives reloads of the policies.
 #[derive(Debug)]
 pub struct Limiter {
-    shards: Box<[Mutex<HashMap<Arc<str>, Arc<Bucket>>>]>,
+    shards: Box<[Mutex<Buckets>]>,
     hasher: RandomState,
     keys_per_shard: usize,
     /// Takes the place of a key's own bucket when there is room for no more keys.

@@ -64,6 +64,8 @@ impl Estate {
             policies,
             data: data.clone(),
             mappers: mappers.iter().map(|built| built.wasm.clone()).collect(),
+            // Shared with `plugin test` and the next demo: compiling takes seconds.
+            compiled: Some(build::Places::usual()?.compiled),
             listen: Some(free(8080)),
             admin: Some(free(9080)),
             compiler: std::env::current_exe()?,
@@ -93,12 +95,14 @@ fn source() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir()?;
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut candidates = here.ancestors().map(Path::to_path_buf).chain([built_from]);
-    let found = candidates.find(|folder| folder.join("policies/gateway.yaml").is_file() && folder.join("plugins").is_dir());
+    let found = candidates
+        .find(|folder| folder.join("policies/gateway.yaml").is_file() && folder.join("plugins").is_dir());
     found.context("the demo needs the folders `policies` and `plugins` of the source tree; run it in there")
 }
 
 fn mappers(root: &Path, progress: &(dyn Fn(&str) + Sync)) -> anyhow::Result<Vec<build::Built>> {
-    let build = |name: &&str| build::build(&root.join("plugins").join(name), progress).map_err(anyhow::Error::from);
+    let build =
+        |name: &&str| build::build(&root.join("plugins").join(name), progress).map_err(anyhow::Error::from);
     // Builds wait for a compiler: not on a thread that serves.
     tokio::task::block_in_place(|| MAPPERS.iter().map(build).collect())
 }

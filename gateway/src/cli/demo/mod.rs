@@ -48,7 +48,8 @@ pub async fn run(args: DemoArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>)
     start_logs(LogFormat::Text, "error");
     let started = Instant::now();
     let told = Teller { json: args.json };
-    let mut estate = Estate::start(&|line| anstream::eprintln!("  {line}"), Arc::clone(&clock), random).await?;
+    let mut estate =
+        Estate::start(&|line| anstream::eprintln!("  {line}"), Arc::clone(&clock), random).await?;
     told.ready(&estate, started);
     let mut held = true;
     let mut number = 0;
@@ -92,7 +93,12 @@ impl Teller {
         anstream::println!("\nReady in {:.1} s, revision {}", took.as_secs_f64(), policies.revision);
         for built in &estate.mappers {
             let how = if built.cached { "built before" } else { "built now" };
-            anstream::println!("  mapper     {:<9} {}   {} KB of WebAssembly, {how}", built.name, built.version, built.size / 1000);
+            anstream::println!(
+                "  mapper     {:<9} {}   {} KB of WebAssembly, {how}",
+                built.name,
+                built.version,
+                built.size / 1000
+            );
         }
         anstream::println!("  partners   http://{}", estate.running.listen);
         anstream::println!("  operators  {}", estate.running.admin_shown);
@@ -132,14 +138,30 @@ impl Teller {
         let admin = estate.running.admin_shown.trim_start_matches("http://").to_owned();
         let look = format!("--data {} --admin {admin}", data.display());
         anstream::println!("\nIt stays up. Try, in another terminal:");
-        anstream::println!("\n  the warehouse confirms a shipment (a changed document under a known identity is held for a person)");
-        anstream::println!("    curl -i http://{listen}/shipments/confirmations -H 'Content-Type: application/edi-x12' \\");
-        anstream::println!("      -H 'Authorization: Bearer {}' \\\n      --data-binary @{documents}/shipped.945.edi", caller::ACME_KEY);
+        anstream::println!(
+            "\n  the warehouse confirms a shipment (a changed document under a known identity is held for a person)"
+        );
+        anstream::println!(
+            "    curl -i http://{listen}/shipments/confirmations -H 'Content-Type: application/edi-x12' \\"
+        );
+        anstream::println!(
+            "      -H 'Authorization: Bearer {}' \\\n      --data-binary @{documents}/shipped.945.edi",
+            caller::ACME_KEY
+        );
         anstream::println!("\n  the carrier reports where it is");
-        anstream::println!("    curl -i http://{listen}/tracking/milestones -H 'Content-Type: application/json' \\");
-        anstream::println!("      -H 'Authorization: Bearer {token}' \\\n      --data-binary @{documents}/delivered.json");
+        anstream::println!(
+            "    curl -i http://{listen}/tracking/milestones -H 'Content-Type: application/json' \\"
+        );
+        anstream::println!(
+            "      -H 'Authorization: Bearer {token}' \\\n      --data-binary @{documents}/delivered.json"
+        );
         anstream::println!("\n  an operator looks");
-        for command in ["event list --key order:0080001234", "delivery list --target globex-sap", "exception list", "message list --state refused"] {
+        for command in [
+            "event list --key order:0080001234",
+            "delivery list --target globex-sap",
+            "exception list",
+            "message list --state refused",
+        ] {
             anstream::println!("    crossdock {command} {look}");
         }
         anstream::println!("\nOperators' address: {}   Ctrl-C ends it.", estate.running.admin_shown);

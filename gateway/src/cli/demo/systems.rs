@@ -29,8 +29,6 @@ const LARGEST: usize = 4 << 20;
 pub(super) struct Arrived {
     /// When.
     pub at: Instant,
-    /// The same on every attempt of one event.
-    pub id: String,
     /// Its bytes as text.
     pub text: String,
 }
@@ -41,12 +39,10 @@ struct Inbox(Mutex<Vec<Arrived>>);
 impl Handler for Inbox {
     fn answer(self: Arc<Self>, request: Request<Incoming>, _: Option<SocketAddr>) -> Answering {
         Box::pin(async move {
-            let (head, body) = request.into_parts();
-            let id = head.headers.get("webhook-id").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let body = Limited::new(body, LARGEST).collect().await;
+            let body = Limited::new(request.into_body(), LARGEST).collect().await;
             let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             let text = String::from_utf8_lossy(&body).into_owned();
-            let arrived = Arrived { at: Instant::now(), id: id.to_owned(), text };
+            let arrived = Arrived { at: Instant::now(), text };
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
             Response::new(Full::new(Bytes::new()))
         })
@@ -91,7 +87,9 @@ impl System {
 
     /// Waits for documents that contain `text`, so many.
     pub async fn wait_for(&self, text: &str, count: usize) -> Vec<Arrived> {
-        let found = || -> Vec<_> { self.arrived().into_iter().filter(|arrived| arrived.text.contains(text)).collect() };
+        let found = || -> Vec<_> {
+            self.arrived().into_iter().filter(|arrived| arrived.text.contains(text)).collect()
+        };
         let waited = timeout(PATIENCE, async {
             while found().len() < count {
                 sleep(Duration::from_millis(2)).await;
@@ -107,7 +105,8 @@ async fn listen(
     address: SocketAddr,
     inbox: &Arc<Inbox>,
 ) -> anyhow::Result<(SocketAddr, (watch::Sender<bool>, JoinHandle<()>))> {
-    let listener = Listener::tcp(address, None).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        Listener::tcp(address, None).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.address().context("a TCP listener has an address")?;
     let stop = watch::Sender::new(false);
     let limits = Limits {

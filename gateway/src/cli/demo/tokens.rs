@@ -21,7 +21,8 @@ impl Issuer {
     pub fn new() -> anyhow::Result<Self> {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(|_| anyhow!("no key could be made"))?;
+        let document =
+            EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(|_| anyhow!("no key could be made"))?;
         let key = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random)
             .map_err(|error| anyhow!("no key could be made: {error}"))?;
         Ok(Self { key, random })
@@ -47,7 +48,8 @@ impl Issuer {
         });
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(&claims));
-        let signature = self.key.sign(&self.random, signed.as_bytes()).map_err(|_| anyhow!("a token was not signed"))?;
+        let signature =
+            self.key.sign(&self.random, signed.as_bytes()).map_err(|_| anyhow!("a token was not signed"))?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
     }
 }

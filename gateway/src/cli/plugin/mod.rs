@@ -12,6 +12,7 @@ mod laws;
 mod locate;
 mod new;
 mod progress;
+mod push;
 mod run;
 mod show;
 mod sources;
@@ -76,6 +77,11 @@ enum PluginCommand {
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
+    /// Make a mapper live in a running gateway, while it runs.
+    ///
+    /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
+    #[command(after_help = "Example:\n  crossdock plugin push x12-wms --data /var/lib/crossdock")]
+    Push(push::PushArgs),
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +109,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
         PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
+        PluginCommand::Push(args) => push::run(&args, &here, clock)?,
     };
     Ok(ExitCode::from(code))
 }
