@@ -141,6 +141,7 @@ impl Running {
         let admin = Arc::new(Admin {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
+            deliveries: Arc::clone(&runner),
             metrics,
             clock,
             token,

@@ -65,8 +65,10 @@ pub(super) async fn answer(
         (&Method::GET, ["status"]) => {
             let status = admin.journal.status().await?;
             let policies = admin.policies.now();
-            Ok(json!({ "estate": policies.estate, "revision": policies.revision,
-                "refused": admin.policies.refused(), "store": status, "mappers": admin.policies.mappers() }))
+            Ok(json!({
+                "estate": policies.estate, "revision": policies.revision, "refused": admin.policies.refused(),
+                "store": status, "mappers": admin.policies.mappers(), "deliveries": admin.deliveries.stats(),
+            }))
         }
         (&Method::GET, ["mappers"]) => Ok(json!({ "mappers": admin.policies.mappers() })),
         (&Method::POST, ["mappers"]) => {

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use crate::{
+    deliver::Runner,
     journal::{self, Journal},
     observe::{Metrics, TargetLabels},
     policy::Policies,
@@ -36,6 +37,8 @@ pub struct Admin {
     pub policies: Arc<Policies>,
     /// Durable memory.
     pub journal: Arc<dyn Journal>,
+    /// Carries events to targets; tells how that stands.
+    pub deliveries: Arc<Runner>,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// The time.

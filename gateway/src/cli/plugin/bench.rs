@@ -29,6 +29,11 @@ use crate::{
 
 /// The partner that a mapper on the bench works for, if none is named.
 const PARTNER: &str = "bench";
+/// The number that a mapper gets where a context says nothing.
+pub(super) fn default_number(name: &String) -> (String, String) {
+    (name.clone(), CONTROL_NUMBER.to_owned())
+}
+
 /// A control number where none is given; long enough for an ISA13, short enough for a GS06.
 const CONTROL_NUMBER: &str = "000000001";
 /// The moment that a case is received at, if it names none: the same on every day.
@@ -200,10 +205,9 @@ impl Setting {
             Some(other) => return Err(format!("stage `{other}` is neither request nor answer")),
         };
         let mut control_numbers = told.control_numbers.0.clone();
-        for name in &manifest.control_numbers {
-            if !control_numbers.iter().any(|(given, _)| given == name) {
-                control_numbers.push((name.clone(), CONTROL_NUMBER.to_owned()));
-            }
+        // A context that lists numbers lists all of them: a case may ask what happens where one is missing.
+        if control_numbers.is_empty() {
+            control_numbers = manifest.control_numbers.iter().map(default_number).collect();
         }
         let config = told
             .config
