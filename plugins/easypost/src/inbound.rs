@@ -7,250 +7,326 @@ use crossdock_mapper::{
         Address, Carrier, Code, Identifier, Milestone, Place, Proof, Reference, ShipmentDelivered,
         ShipmentMilestone, Time,
     },
-    serde_json::{Value, json},
+    serde_json::{Map, Value},
 };
-use serde::Deserialize;
 
-/// What is read of a tracker.
-#[derive(Deserialize)]
-struct Tracker {
-    #[serde(default)]
-    id: String,
-    tracking_code: String,
-    #[serde(default)]
-    signed_by: Option<String>,
-    #[serde(default)]
-    est_delivery_date: Option<String>,
-    #[serde(default)]
-    shipment_id: Option<String>,
-    #[serde(default)]
-    carrier: Option<String>,
-    #[serde(default)]
-    tracking_details: Vec<Detail>,
-    #[serde(default)]
-    carrier_detail: Option<CarrierDetail>,
-}
+use crate::moment;
 
-/// One entry of the history.
-#[derive(Deserialize)]
-struct Detail {
-    #[serde(default)]
-    message: Option<String>,
-    status: String,
-    #[serde(default)]
-    status_detail: Option<String>,
-    datetime: String,
-    #[serde(default)]
-    source: Option<String>,
-    #[serde(default)]
-    carrier_code: Option<String>,
-    #[serde(default)]
-    tracking_location: Option<TrackingLocation>,
-}
-
-#[derive(Deserialize)]
-struct TrackingLocation {
-    #[serde(default)]
-    city: Option<String>,
-    #[serde(default)]
-    state: Option<String>,
-    #[serde(default)]
-    country: Option<String>,
-    #[serde(default)]
-    zip: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CarrierDetail {
-    #[serde(default)]
-    service: Option<String>,
-    #[serde(default)]
-    est_delivery_date_local: Option<String>,
-    #[serde(default)]
-    est_delivery_time_local: Option<String>,
-}
+/// The gateway takes that many events of one document; the estimate is one of them.
+const MOST_ENTRIES: usize = 999;
+/// And that many diagnostics.
+const MOST_DIAGNOSTICS: usize = 100;
+/// Bytes of a text; a key that makes an event's identity has half of that at most.
+const LONGEST: usize = 512;
+const LONGEST_KEY: usize = 256;
 
 pub fn map(document: &Input) -> Result<Mapped, Refusal> {
     let value: Value = document.json()?;
-    let (tracker, at) = tracker(&value)?;
-    let mut events = Vec::with_capacity(tracker.tracking_details.len() + 1);
-    let mut wrong = Vec::new();
-    for (index, detail) in tracker.tracking_details.iter().enumerate() {
-        match event(&tracker, detail) {
-            Ok(event) => events.push(event),
-            Err(what) => wrong.push(what.at(Location::json_pointer(format!("{at}/tracking_details/{index}/datetime")))),
+    let (members, at) = find(&value)?;
+    let mut wrong = Wrong(Vec::new());
+    let tracker = tracker(Object { members, at: at.to_owned() }, &mut wrong);
+    let entries = match members.get("tracking_details") {
+        None | Some(Value::Null) => &[][..],
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(_) => {
+            wrong.say("not-understood", "an array is needed", format!("{at}/tracking_details"));
+            &[]
+        }
+    };
+    if entries.len() > MOST_ENTRIES {
+        let what = format!("the history has {} entries; {MOST_ENTRIES} are read at most", entries.len());
+        wrong.say("too-many", &what, format!("{at}/tracking_details"));
+    }
+    let mut events = Vec::new();
+    for (index, entry) in entries.iter().take(MOST_ENTRIES).enumerate() {
+        let at = format!("{at}/tracking_details/{index}");
+        match entry.as_object() {
+            Some(members) => events.extend(event(&tracker, &Object { members, at }, &mut wrong)),
+            None => wrong.say("not-understood", "an object is needed", at),
         }
     }
-    if !wrong.is_empty() {
-        return Err(Refusal(wrong));
+    events.extend(tracker.expected.as_ref().and_then(|expected| estimate(&tracker, expected)));
+    if events.is_empty() && wrong.0.is_empty() {
+        wrong.say("no-history", "the tracker tells of nothing yet", format!("{at}/tracking_details"));
     }
-    events.extend(estimate(&tracker));
-    if events.is_empty() {
-        let place = Location::json_pointer(format!("{at}/tracking_details"));
-        return Err(Diagnostic::error("no-history", "the tracker tells of nothing yet").at(place).into());
-    }
-    Ok(events.into())
+    if wrong.0.is_empty() { Ok(events.into()) } else { Err(Refusal(wrong.0)) }
 }
 
 /// The tracker in the document, and where it stands: bare, or as the result of a webhook's event.
-fn tracker(value: &Value) -> Result<(Tracker, &'static str), Refusal> {
+fn find(value: &Value) -> Result<(&Map<String, Value>, &'static str), Refusal> {
     let (found, at) = match value["object"].as_str() {
         Some("Tracker") => (value, ""),
         Some("Event") => (&value["result"], "/result"),
-        other => return Err(not_a_tracker("/object", other)),
+        other => return Err(not_a_tracker("", other)),
     };
-    if found["object"].as_str() != Some("Tracker") {
-        return Err(not_a_tracker(if at.is_empty() { "/object" } else { "/result/object" }, found["object"].as_str()));
+    match (found["object"].as_str(), found.as_object()) {
+        (Some("Tracker"), Some(members)) => Ok((members, at)),
+        (other, _) => Err(not_a_tracker(at, other)),
     }
-    let code = found["tracking_code"].as_str().unwrap_or_default();
-    if code.trim().is_empty() {
-        let place = Location::json_pointer(format!("{at}/tracking_code"));
-        return Err(Diagnostic::error("missing", "the tracker has no tracking code").at(place).into());
-    }
-    let tracker = Tracker::deserialize(found).map_err(|error| {
-        let place = Location::json_pointer(if at.is_empty() { "/".to_owned() } else { at.to_owned() });
-        Refusal::from(Diagnostic::error("not-understood", error.to_string()).at(place))
-    })?;
-    Ok((tracker, at))
 }
 
-fn not_a_tracker(pointer: &str, found: Option<&str>) -> Refusal {
-    let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("`{found}`"));
+fn not_a_tracker(at: &str, found: Option<&str>) -> Refusal {
+    let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("`{}`", cut(found, 60)));
     let what = format!("a Tracker, or an Event about one, is expected here; found {found}");
-    Diagnostic::error("not-a-tracker", what).at(Location::json_pointer(pointer)).into()
+    Diagnostic::error("not-a-tracker", what).at(Location::json_pointer(format!("{at}/object"))).into()
 }
 
-fn event(tracker: &Tracker, detail: &Detail) -> Result<Event, Diagnostic> {
-    if !is_moment(&detail.datetime) {
-        let what = format!("`{}` is no time with an offset", detail.datetime);
-        return Err(Diagnostic::error("not-a-time", what));
+/// Everything that is wrong with a document.
+struct Wrong(Vec<Diagnostic>);
+
+impl Wrong {
+    fn say(&mut self, code: &str, what: &str, at: String) {
+        if self.0.len() < MOST_DIAGNOSTICS {
+            self.0.push(Diagnostic::error(code, what).at(Location::json_pointer(at)));
+        }
     }
-    let happened = Time::at(&detail.datetime).actual();
-    let status = detail.status_detail.as_deref().unwrap_or_default();
-    let code = Code {
-        list: Some("easypost".to_owned()),
-        code: if status.is_empty() { detail.status.clone() } else { format!("{}/{status}", detail.status) },
-        text: detail.message.clone().filter(|text| !text.is_empty()),
-    };
-    let extension = json!({ "carrier_code": detail.carrier_code, "source": detail.source, "tracker": tracker.id });
-    let extensions = [("easypost".to_owned(), extension)].into();
-    let drafted = if detail.status == "delivered" {
-        let delivered = ShipmentDelivered {
-            shipment: tracker.tracking_code.clone(),
-            references: references(tracker),
+}
+
+/// An object and where it stands.
+struct Object<'d> {
+    members: &'d Map<String, Value>,
+    at: String,
+}
+
+impl<'d> Object<'d> {
+    /// The text of a member, if it says something; null says nothing.
+    fn text(&self, name: &str, wrong: &mut Wrong) -> Option<&'d str> {
+        match self.members.get(name)? {
+            Value::Null => None,
+            Value::String(text) if text.len() <= LONGEST => Some(text.trim()).filter(|text| !text.is_empty()),
+            Value::String(_) => {
+                wrong.say("too-long", "a text has at most 512 bytes here", self.place(name));
+                None
+            }
+            _ => {
+                wrong.say("not-understood", "a text is needed", self.place(name));
+                None
+            }
+        }
+    }
+
+    /// An object in it; null is none.
+    fn object(&self, name: &str, wrong: &mut Wrong) -> Option<Object<'d>> {
+        match self.members.get(name)? {
+            Value::Null => None,
+            Value::Object(members) => Some(Object { members, at: self.place(name) }),
+            _ => {
+                wrong.say("not-understood", "an object is needed", self.place(name));
+                None
+            }
+        }
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.at)
+    }
+}
+
+/// What is read of a tracker.
+struct Tracker<'d> {
+    id: Option<&'d str>,
+    code: &'d str,
+    signed_by: Option<&'d str>,
+    references: Vec<Reference>,
+    carrier: Option<Carrier>,
+    /// The carrier's expectation, while it is one.
+    expected: Option<Time>,
+}
+
+fn tracker<'d>(object: Object<'d>, wrong: &mut Wrong) -> Tracker<'d> {
+    let code = object.text("tracking_code", wrong).unwrap_or_default();
+    if code.is_empty() {
+        wrong.say("missing", "the tracker has no tracking code", object.place("tracking_code"));
+    } else if code.len() > LONGEST_KEY {
+        wrong.say("too-long", "a tracking code has at most 256 bytes", object.place("tracking_code"));
+    }
+    let mut references = vec![Reference::new("tracking", code).source("tracking_code")];
+    let shipment = object.text("shipment_id", wrong);
+    references.extend(shipment.map(|id| Reference::new("shipment", id).source("shipment_id")));
+    let detail = object.object("carrier_detail", wrong);
+    let service = detail.as_ref().and_then(|detail| detail.text("service", wrong));
+    let carrier = object.text("carrier", wrong).map(|name| Carrier {
+        identifiers: vec![Identifier::new("easypost", cut(name, LONGEST_KEY))],
+        name: Some(name.to_owned()),
+        mode: Some("parcel".to_owned()),
+        service: service.map(str::to_owned),
+        ..Carrier::default()
+    });
+    let status = object.text("status", wrong);
+    let expected = expected(&object, detail.as_ref(), wrong).filter(|_| status != Some("delivered"));
+    let (id, signed_by) = (object.text("id", wrong), object.text("signed_by", wrong));
+    Tracker { id, code, signed_by, references, carrier, expected }
+}
+
+/// When the carrier expects to deliver: the day and time at the place of delivery where the carrier tells them, else
+/// EasyPost's moment.
+fn expected(object: &Object<'_>, detail: Option<&Object<'_>>, wrong: &mut Wrong) -> Option<Time> {
+    if let Some(detail) = detail
+        && let Some(day) = detail.text("est_delivery_date_local", wrong)
+    {
+        let clock = detail.text("est_delivery_time_local", wrong);
+        let local = clock.map_or_else(|| day.to_owned(), |clock| format!("{day}T{clock}"));
+        if moment::is_day(day) && clock.is_none_or(|_| moment::of(&local) == Some(moment::Kind::Local)) {
+            return Some(Time::local(local).estimated());
+        }
+        wrong.say(
+            "not-a-time",
+            "a day, and a time as 17:00:00, are needed",
+            detail.place("est_delivery_date_local"),
+        );
+    }
+    let text = object.text("est_delivery_date", wrong)?;
+    match moment::of(text) {
+        Some(moment::Kind::Offset) => Some(Time::at(text).estimated()),
+        Some(moment::Kind::Local) => Some(Time::local(text).estimated()),
+        None if moment::is_day(text) => Some(Time::local(text).estimated()),
+        None => {
+            let what = format!("`{}` is no time with an offset", cut(text, 60));
+            wrong.say("not-a-time", &what, object.place("est_delivery_date"));
+            None
+        }
+    }
+}
+
+/// One entry of the history.
+fn event(tracker: &Tracker<'_>, entry: &Object<'_>, wrong: &mut Wrong) -> Option<Event> {
+    let said = wrong.0.len();
+    let text = entry.text("datetime", wrong).unwrap_or_default();
+    if moment::of(text) != Some(moment::Kind::Offset) && wrong.0.len() == said {
+        let what = format!("`{}` is no time with an offset", cut(text, 60));
+        wrong.say("not-a-time", &what, entry.place("datetime"));
+    }
+    let status = entry.text("status", wrong).unwrap_or_default();
+    if status.is_empty() && wrong.0.len() == said {
+        wrong.say("missing", "the entry has no status", entry.place("status"));
+    }
+    let detail = entry.text("status_detail", wrong).unwrap_or_default();
+    let message = entry.text("message", wrong);
+    let code = if detail.is_empty() { status.to_owned() } else { format!("{status}/{detail}") };
+    let happened = Time::at(text).actual();
+    let place = place(entry, wrong);
+    let mut extension = Map::new();
+    let fields = [("carrier_code", "carrier_code"), ("source", "source"), ("description", "description")];
+    for (name, value) in fields
+        .into_iter()
+        .map(|(name, field)| (name, entry.text(field, wrong)))
+        .chain([("tracker", tracker.id)])
+    {
+        extension.extend(value.map(|value| (name.to_owned(), value.into())));
+    }
+    let drafted = if status == "delivered" {
+        // A delivery has no place in the model for what the carrier calls it.
+        extension.insert("status".to_owned(), code.as_str().into());
+        extension.extend(message.map(|message| ("message".to_owned(), message.into())));
+        Event::new(&ShipmentDelivered {
+            shipment: tracker.code.to_owned(),
+            references: tracker.references.clone(),
             delivered: happened.clone(),
-            place: place(detail),
-            proof: tracker.signed_by.clone().filter(|name| !name.is_empty()).map(|name| Proof {
-                signed_by: Some(name),
+            place,
+            proof: tracker.signed_by.map(|name| Proof {
+                signed_by: Some(name.to_owned()),
                 kind: Some("signature".to_owned()),
                 references: Vec::new(),
             }),
-            carrier: carrier(tracker),
-            extensions,
+            carrier: tracker.carrier.clone(),
+            extensions: [("easypost".to_owned(), Value::Object(extension))].into(),
             ..ShipmentDelivered::default()
-        };
-        Event::new(&delivered)
+        })
     } else {
-        let milestone = ShipmentMilestone {
-            shipment: tracker.tracking_code.clone(),
-            milestone: milestone(&detail.status, status),
-            status: Some(code),
-            references: references(tracker),
+        Event::new(&ShipmentMilestone {
+            shipment: tracker.code.to_owned(),
+            milestone: milestone(status, detail),
+            status: Some(Code {
+                list: Some("easypost".to_owned()),
+                code: cut(&code, LONGEST).to_owned(),
+                text: message.map(str::to_owned),
+            }),
+            references: tracker.references.clone(),
             happened: happened.clone(),
-            place: place(detail),
-            carrier: carrier(tracker),
-            extensions,
+            place,
+            carrier: tracker.carrier.clone(),
+            extensions: [("easypost".to_owned(), Value::Object(extension))].into(),
             ..ShipmentMilestone::default()
-        };
-        Event::new(&milestone)
+        })
     };
-    Ok(keyed(drafted, tracker)
-        .natural_key("status", format!("{}/{status}", detail.status))
-        .natural_key("at", &detail.datetime)
-        .natural_key("message", detail.message.as_deref().unwrap_or_default())
-        .occurred_at(&happened))
+    let keyed =
+        keyed(drafted, tracker).natural_key("status", cut(&code, LONGEST_KEY)).natural_key("at", text);
+    let keyed =
+        message.iter().fold(keyed, |event, message| event.natural_key("message", cut(message, LONGEST_KEY)));
+    (wrong.0.len() == said).then(|| keyed.occurred_at(&happened))
 }
 
 /// What the carrier expects. It is not delivered, and each new expectation is a fact of its own.
-fn estimate(tracker: &Tracker) -> Option<Event> {
-    let local = tracker.carrier_detail.as_ref().and_then(|detail| {
-        let day = detail.est_delivery_date_local.as_deref()?;
-        let time = detail.est_delivery_time_local.as_deref().unwrap_or_default();
-        Some(Time::local(if time.is_empty() { day.to_owned() } else { format!("{day}T{time}") }))
-    });
-    let expected = local.or_else(|| tracker.est_delivery_date.as_deref().filter(|at| is_moment(at)).map(Time::at))?;
-    let expected = expected.estimated();
+fn estimate(tracker: &Tracker<'_>, expected: &Time) -> Option<Event> {
     let milestone = ShipmentMilestone {
-        shipment: tracker.tracking_code.clone(),
+        shipment: tracker.code.to_owned(),
         milestone: Milestone::DeliveryEstimated,
-        references: references(tracker),
+        references: tracker.references.clone(),
         happened: expected.clone(),
-        carrier: carrier(tracker),
+        carrier: tracker.carrier.clone(),
         ..ShipmentMilestone::default()
     };
-    let text = expected.text()?;
-    Some(keyed(Event::new(&milestone), tracker).natural_key("expected", text).occurred_at(&expected))
+    Some(
+        keyed(Event::new(&milestone), tracker)
+            .natural_key("expected", expected.text()?)
+            .occurred_at(expected),
+    )
 }
 
-fn keyed(event: Event, tracker: &Tracker) -> Event {
-    event
-        .natural_key("tracking", &tracker.tracking_code)
-        .natural_key("carrier", tracker.carrier.as_deref().unwrap_or_default())
-        .order_key("tracking", &tracker.tracking_code)
+fn keyed(event: Event, tracker: &Tracker<'_>) -> Event {
+    let event = event.natural_key("tracking", tracker.code).order_key("tracking", tracker.code);
+    let carrier = tracker.carrier.as_ref().and_then(|carrier| carrier.name.as_deref());
+    carrier.iter().fold(event, |event, name| event.natural_key("carrier", cut(name, LONGEST_KEY)))
 }
 
-fn references(tracker: &Tracker) -> Vec<Reference> {
-    let mut references = vec![Reference::new("tracking", &tracker.tracking_code).source("tracking_code")];
-    if let Some(shipment) = &tracker.shipment_id {
-        references.push(Reference::new("shipment", shipment).source("shipment_id"));
-    }
-    references
-}
-
-fn carrier(tracker: &Tracker) -> Option<Carrier> {
-    let name = tracker.carrier.clone()?;
-    Some(Carrier {
-        identifiers: vec![Identifier::new("easypost", &name)],
-        name: Some(name),
-        mode: Some("parcel".to_owned()),
-        service: tracker.carrier_detail.as_ref().and_then(|detail| detail.service.clone()),
-        ..Carrier::default()
-    })
-}
-
-fn place(detail: &Detail) -> Option<Place> {
-    let found = detail.tracking_location.as_ref()?;
-    let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-    let address = Address {
-        lines: Vec::new(),
-        city: text(&found.city),
-        region: text(&found.state),
-        postal_code: text(&found.zip),
-        country: text(&found.country),
+fn place(entry: &Object<'_>, wrong: &mut Wrong) -> Option<Place> {
+    let found = entry.object("tracking_location", wrong)?;
+    let mut text = |name: &str| found.text(name, wrong).map(str::to_owned);
+    let (city, region, postal_code, country) = (text("city"), text("state"), text("zip"), text("country"));
+    let is_code =
+        |code: &String| matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    // Some carriers give the country's name, which the model has no code for: it stays a line of the address.
+    let (country, lines) = match country {
+        Some(name) if !is_code(&name) => (None, vec![name]),
+        code => (code, Vec::new()),
     };
+    let address = Address { lines, city, region, postal_code, country };
     (address != Address::default()).then(|| Place { address: Some(address), ..Place::default() })
 }
 
-/// EasyPost's `status` and `status_detail` (API v2, "Tracker statuses").
+/// EasyPost's `status` and `status_detail`. A status that ends the usual way comes first: what is scanned at a facility
+/// on its way back is no progress.
 fn milestone(status: &str, detail: &str) -> Milestone {
     match (status, detail) {
-        (_, "arrived_at_facility" | "received_at_origin_facility" | "received_at_destination_facility") => Milestone::Arrived,
+        ("return_to_sender" | "failure" | "cancelled" | "error", _) => Milestone::Exception,
+        (
+            _,
+            "damaged"
+            | "lost"
+            | "missorted"
+            | "refused"
+            | "return"
+            | "held"
+            | "address_correction"
+            | "awaiting_information"
+            | "delivery_exception"
+            | "transit_exception",
+        ) => Milestone::Exception,
+        (_, "delayed" | "weather_delay") => Milestone::Delayed,
+        ("pre_transit" | "unknown", _) => Milestone::Other,
+        ("available_for_pickup", _) => Milestone::ArrivedAtDelivery,
+        (_, "arrived_at_facility" | "received_at_origin_facility" | "received_at_destination_facility") => {
+            Milestone::Arrived
+        }
         (_, "departed_facility" | "departed_origin_facility") => Milestone::Departed,
         (_, "arrived_at_destination" | "arrived_at_pickup_location") => Milestone::ArrivedAtDelivery,
-        (_, "delayed" | "weather_delay") => Milestone::Delayed,
-        (_, "damaged" | "lost" | "missorted" | "refused" | "delivery_exception" | "transit_exception") => Milestone::Exception,
         ("out_for_delivery", _) => Milestone::OutForDelivery,
-        ("available_for_pickup", _) => Milestone::ArrivedAtDelivery,
-        ("return_to_sender" | "failure" | "cancelled" | "error", _) => Milestone::Exception,
         ("in_transit", _) => Milestone::InTransit,
         _ => Milestone::Other,
     }
 }
 
-/// Whether a text begins as RFC 3339 does and states its offset; the gateway checks the rest.
-fn is_moment(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let dated = bytes.len() >= 20 && bytes[4] == b'-' && bytes[7] == b'-' && matches!(bytes[10], b'T' | b't');
-    let tail = &text.get(19..).unwrap_or_default();
-    dated && (tail.ends_with(['Z', 'z']) || tail.contains(['+', '-']))
+/// A text of at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }

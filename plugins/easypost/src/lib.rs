@@ -2,6 +2,7 @@
 //! shipment milestones; a dispatched shipment becomes the request for a new tracker.
 
 mod inbound;
+mod moment;
 mod outbound;
 
 use crossdock_mapper::{Context, Input, Mapped, Mapper, Output, Recorded, Refusal, export};

@@ -1,7 +1,7 @@
 //! `POST /v2/trackers`: one request for each tracking number of a dispatched shipment, the first one here.
 
 use crossdock_mapper::{
-    Diagnostic, Output, Recorded, Refusal,
+    Diagnostic, Location, Output, Recorded, Refusal,
     canonical::{Carrier, Reference, ShipmentDispatched},
     serde_json::json,
     tables,
@@ -20,9 +20,18 @@ pub fn map(events: &[Recorded]) -> Result<Output, Refusal> {
     let code = TRACKED_BY.iter().find_map(|kind| {
         Reference::find(&carrier.references, kind).or_else(|| Reference::find(&dispatched.references, kind))
     });
-    let Some(code) = code else {
+    // Parcels may each have a number; the first stands for the shipment.
+    let of_packs = || {
+        let all = dispatched.packs.iter().flat_map(|pack| &pack.identifiers);
+        all.filter(|identifier| identifier.scheme == "tracking")
+            .map(|identifier| identifier.value.as_str())
+            .next()
+    };
+    let Some(code) = code.or_else(of_packs) else {
         let what = "the shipment carries no tracking number, PRO or bill of lading to track it by";
-        return Err(Diagnostic::error("nothing-to-track", what).into());
+        return Err(Diagnostic::error("nothing-to-track", what)
+            .at(Location::json_pointer("/references"))
+            .into());
     };
     let mut tracker = json!({ "tracking_code": code });
     if let Some(name) = named(&carrier) {

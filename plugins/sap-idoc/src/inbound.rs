@@ -1,235 +1,244 @@
-//! From a delivery IDoc to events: what a warehouse is to ship, or what was shipped.
+//! From a delivery IDoc to events: what a warehouse is to ship or not to ship any more, or what was shipped.
+
+mod heading;
+mod items;
+mod units;
+
+pub use heading::function;
+pub use items::MEASURES as ITEM_MEASURES;
+pub use units::MEASURES as UNIT_MEASURES;
 
 use crossdock_mapper::{
-    Context, Diagnostic, Event, Input, Location, Mapped, Refusal,
+    Context, Diagnostic, Event, Input, Location, Mapped, Refusal, Reject,
     canonical::{
-        Address, Carrier, Code, Contact, Content, Dated, Decimal, Extensions, Identifier, Item, Line, LineStatus,
-        Lot, Measure, OrderReleased, Pack, Party, Quantity, Reference, ShipmentDispatched, Time, Totals,
+        Code, Correction, CorrectionKind, Dated, Decimal, Equipment, Extensions, Identifier, Measure,
+        OrderCancelled, OrderReleased, Quantity, Reference, ShipmentDispatched, Time, Totals,
     },
-    serde_json::{Map, Value},
+    serde_json::{Map, Value, map::Entry},
+    tables,
 };
 
-use crate::{
-    units,
-    xml::{self, Node},
-};
+use crate::xml::{Document, Node, Text, excerpt};
 
-/// Fields of the header, item and handling unit that have a place in the model; the others go to `extensions.sap`.
-const HEADER: [&str; 12] = [
-    "VBELN", "BTGEW", "NTGEW", "GEWEI", "VOLUM", "VOLEH", "ANZPK", "INCO1", "INCO2", "BOLNR", "LIFEX", "TRAID",
-];
-const ITEM: [&str; 19] = [
-    "POSNR", "MATNR", "ARKTX", "EAN11", "KDMAT", "CHARG", "LFIMG", "VRKME", "NTGEW", "BRGEW", "GEWEI", "VOLUM",
-    "VOLEH", "HIPOS", "UECHA", "VFDAT", "HSDAT", "VGBEL", "VGPOS",
-];
+/// The gateway takes that many diagnostics of one call.
+const MOST_DIAGNOSTICS: usize = 100;
 
 pub fn map(context: &Context, document: &Input) -> Result<Mapped, Refusal> {
-    let text = xml::decode(&document.content)?;
-    let root = xml::read(&text)?;
-    if !root.name.starts_with("DELVRY") {
-        let what = format!("a delivery IDoc (DELVRY01 to DELVRY07) is read here; this is {}", root.name);
+    let text = Text::read(&document.content)?;
+    let document = Document::read(&text)?;
+    let root = document.root();
+    let idocs: Vec<_> = root.all("IDOC").collect();
+    let is_delivery = |idoc: &Node<'_>| {
+        idoc.child("EDI_DC40").is_some_and(|control| control.get("IDOCTYP").starts_with("DELVRY"))
+    };
+    // An extended type has a name of its own at the root, and its basic type in the control record.
+    if !root.name().starts_with("DELVRY") && !idocs.iter().any(is_delivery) {
+        let what = format!("a delivery IDoc (DELVRY01 to DELVRY07) is read here; this is {}", root.name());
         return Err(Diagnostic::error("not-a-delivery", what).at(root.place()).into());
     }
-    let mut reader = Reading { zone: context.zone.clone().unwrap_or_default(), wrong: Vec::new() };
-    let mut events = Vec::new();
-    for idoc in root.all("IDOC") {
-        events.extend(reader.idoc(idoc));
-    }
-    if !reader.wrong.is_empty() {
-        return Err(Refusal(reader.wrong));
-    }
-    if events.is_empty() {
+    if idocs.is_empty() {
         return Err(Diagnostic::error("empty", "there is no IDOC in the document").at(root.place()).into());
     }
-    Ok(events.into())
+    let mut mapped = Mapped::default();
+    for (idoc, nth) in idocs.into_iter().zip(1..) {
+        let mut reading = Reading { zone: context.zone.as_deref().unwrap_or_default(), wrong: Vec::new() };
+        let events = reading.idoc(idoc);
+        reading.wrong.sort_by_key(|wrong| wrong.at.as_ref().and_then(|at| at.offset));
+        if reading.wrong.is_empty() {
+            mapped.events.extend(events);
+        } else {
+            let number = idoc.child("EDI_DC40").and_then(|control| control.some("DOCNUM"));
+            let unit = format!("IDOC*{}", number.unwrap_or_else(|| nth.to_string()));
+            let diagnostics = reading.wrong;
+            mapped.rejects.push(Reject { unit, at: idoc.place(), diagnostics, ..Reject::default() });
+        }
+    }
+    if mapped.events.is_empty() {
+        // There are no neighbours to save.
+        let wrong = mapped.rejects.into_iter().flat_map(|reject| reject.diagnostics);
+        return Err(Refusal(wrong.take(MOST_DIAGNOSTICS).collect()));
+    }
+    bound(&mut mapped);
+    Ok(mapped)
+}
+
+/// Keeps what is said about the rejected parts within what the gateway takes; each of them keeps its first.
+fn bound(mapped: &mut Mapped) {
+    let mut left = MOST_DIAGNOSTICS.saturating_sub(mapped.rejects.len());
+    for reject in &mut mapped.rejects {
+        let more = (reject.diagnostics.len() - 1).min(left);
+        reject.diagnostics.truncate(1 + more);
+        left -= more;
+    }
 }
 
 /// A delivery while it is read; everything that is wrong with it is kept, not only the first.
-struct Reading {
-    zone: String,
+struct Reading<'c> {
+    /// The partner's zone; empty where the policy gives none.
+    zone: &'c str,
     wrong: Vec<Diagnostic>,
 }
 
-impl Reading {
-    fn idoc(&mut self, idoc: &Node) -> Option<Event> {
-        let control = self.must(idoc, "EDI_DC40")?;
-        let delivery = self.must(idoc, "E1EDL20")?;
+impl Reading<'_> {
+    fn idoc(&mut self, idoc: Node<'_>) -> Vec<Event> {
+        let Some(control) = self.must(idoc, "EDI_DC40") else { return Vec::new() };
+        if self.must(idoc, "E1EDL20").is_none() {
+            return Vec::new();
+        }
+        idoc.all("E1EDL20").filter_map(|delivery| self.delivery(control, delivery)).collect()
+    }
+
+    fn delivery(&mut self, control: Node<'_>, delivery: Node<'_>) -> Option<Event> {
         let number = delivery.get("VBELN");
         if number.is_empty() {
             self.say("missing", "the delivery has no number", delivery.place_of("VBELN"));
             return None;
         }
+        // SAP's deliveries have ten; what comes from elsewhere may have more.
+        if number.len() > 35 {
+            self.say("too-long", "a delivery's number has at most 35 letters", delivery.place_of("VBELN"));
+            return None;
+        }
         match control.get("MESTYP") {
+            "WHSORD" | "SHPORD" if has_control(delivery, "DEL") => {
+                Some(self.cancelled(control, delivery, number))
+            }
             "WHSORD" | "SHPORD" => Some(self.released(control, delivery, number)),
+            "SHPCON" | "WHSCON" if !is_issued(delivery) => {
+                let what = "the confirmation tells of picking, and of no goods issue (E1EDL18 with PGI)";
+                self.say("not-issued", what, delivery.place_of("E1EDL18"));
+                None
+            }
             "DESADV" | "SHPCON" | "WHSCON" => Some(self.dispatched(control, delivery, number)),
             other => {
-                let what = format!("message type `{other}` is not read; WHSORD, SHPORD, DESADV, SHPCON and WHSCON are");
+                let what = format!(
+                    "message type `{}` is not read; WHSORD, SHPORD, DESADV, SHPCON and WHSCON are",
+                    excerpt(other, 30)
+                );
                 self.say("message-type", &what, control.place_of("MESTYP"));
                 None
             }
         }
     }
 
-    fn released(&mut self, control: &Node, delivery: &Node, number: &str) -> Event {
-        let lines = self.lines(delivery, false);
-        let created = Time::digits(control.get("CREDAT"), control.get("CRETIM")).map(|time| time.in_zone(&self.zone));
+    fn released(&mut self, control: Node<'_>, delivery: Node<'_>, number: &str) -> Event {
+        let changed = has_control(delivery, "CHG");
+        let created = self.created(control);
+        let items = self.items(delivery, items::Told::Ordered);
         let order = OrderReleased {
             order: number.to_owned(),
-            purpose: Some("original".to_owned()),
-            references: references(delivery, number),
+            purpose: Some(if changed { "change" } else { "original" }.to_owned()),
+            references: heading::references(delivery, number),
             released: created.clone(),
             dates: self.dates(delivery),
-            parties: parties(delivery),
-            carrier: carrier(delivery),
+            parties: self.parties(delivery),
+            carrier: heading::carrier(delivery),
+            priority: delivery.child("E1EDL21").and_then(|more| more.set("LPRIO")),
             incoterms: incoterms(delivery),
-            lines,
-            packs: self.packs(delivery),
+            packs: self.packs(delivery, &items),
+            lines: items.lines,
             totals: self.totals(delivery),
-            extensions: extensions(control, delivery),
+            correction: changed.then(|| Correction {
+                kind: CorrectionKind::Change,
+                corrects: vec![Reference::new("delivery", number)],
+                reason: None,
+            }),
+            extensions: self.extensions(control, delivery, &["TRAID"]),
             ..OrderReleased::default()
         };
         let event = Event::new(&order).natural_key("delivery", number).order_key("order", number);
-        created.iter().fold(event, |event, time| event.occurred_at(time))
+        let event = created.iter().fold(event, |event, time| event.occurred_at(time));
+        // A change is a fact of its own, known by its IDoc.
+        if changed {
+            event.natural_key("idoc", control.get("DOCNUM")).corrects("delivery", number)
+        } else {
+            event
+        }
     }
 
-    fn dispatched(&mut self, control: &Node, delivery: &Node, number: &str) -> Event {
-        let lines = self.lines(delivery, true);
-        let left = self.date(delivery, "006");
+    fn cancelled(&mut self, control: Node<'_>, delivery: Node<'_>, number: &str) -> Event {
+        let when = self.created(control);
+        let cancelled = OrderCancelled {
+            order: number.to_owned(),
+            references: heading::references(delivery, number),
+            cancelled: when.clone(),
+            reason: Some(Code { list: Some("sap-e1edl18".to_owned()), code: "DEL".to_owned(), text: None }),
+            parties: self.parties(delivery),
+            lines: self.items(delivery, items::Told::Ordered).lines,
+            extensions: self.extensions(control, delivery, &["TRAID", "INCO1", "INCO2"]),
+            ..OrderCancelled::default()
+        };
+        let event = Event::new(&cancelled).natural_key("delivery", number).order_key("order", number);
+        when.iter().fold(event, |event, time| event.occurred_at(time))
+    }
+
+    fn dispatched(&mut self, control: Node<'_>, delivery: Node<'_>, number: &str) -> Event {
+        let items = self.items(delivery, items::Told::Shipped);
+        let mut dates = self.dates(delivery);
+        let left =
+            dates.iter().position(|date| date.kind == "actual-goods-issue").map(|at| dates.remove(at).time);
         let shipment = ShipmentDispatched {
             shipment: number.to_owned(),
-            references: references(delivery, number),
+            references: heading::references(delivery, number),
             dispatched: left.clone(),
-            dates: self.dates(delivery),
-            parties: parties(delivery),
-            carrier: carrier(delivery),
-            lines,
-            packs: self.packs(delivery),
+            dates,
+            parties: self.parties(delivery),
+            carrier: heading::carrier(delivery),
+            equipment: equipment(delivery),
+            packs: self.packs(delivery, &items),
+            lines: items.lines,
             totals: self.totals(delivery),
-            extensions: extensions(control, delivery),
+            extensions: self.extensions(control, delivery, &["INCO1", "INCO2"]),
             ..ShipmentDispatched::default()
         };
         let event = Event::new(&shipment).natural_key("delivery", number).order_key("order", number);
         left.iter().fold(event, |event, time| event.occurred_at(time))
     }
 
-    /// Items, with the sub-items of a batch split folded into the lots of the item that they split.
-    fn lines(&mut self, delivery: &Node, shipped: bool) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::new();
-        for item in delivery.all("E1EDL24") {
-            let number = item.get("POSNR");
-            if number.is_empty() {
-                self.say("missing", "the item has no number", item.place_of("POSNR"));
-                continue;
-            }
-            let quantity = self.quantity(item, "LFIMG", "VRKME");
-            let parent = [item.get("HIPOS"), item.get("UECHA")].into_iter().find(|at| at.bytes().any(|digit| digit != b'0'));
-            let split = parent.filter(|_| !item.get("CHARG").is_empty());
-            if let Some(line) = split.and_then(|parent| lines.iter_mut().find(|line| line.number == parent)) {
-                line.lots.push(lot(item, quantity.clone()));
-                let total = if shipped { &mut line.shipped } else { &mut line.ordered };
-                add(total, quantity);
-                continue;
-            }
-            let mut line = Line {
-                number: number.to_owned(),
-                item: trade_item(item),
-                measures: self.measures(item),
-                references: item_references(item),
-                extensions: leftovers(item, &ITEM),
-                ..Line::default()
-            };
-            if !item.get("CHARG").is_empty() {
-                line.lots.push(lot(item, quantity.clone()));
-            }
-            if shipped {
-                line.shipped = quantity;
-                line.status = line.shipped.as_ref().map(|_| LineStatus::Complete);
-            } else {
-                line.ordered = quantity;
-            }
-            lines.push(line);
+    /// When the IDoc was made. Zeros are midnight here: a control record always has its time.
+    fn created(&mut self, control: Node<'_>) -> Option<Time> {
+        control.set("CREDAT")?;
+        let time = Time::digits(control.get("CREDAT"), control.get("CRETIM"));
+        if time.is_none() {
+            let what =
+                format!("`{}` is no date and time", shown(control.get("CREDAT"), control.get("CRETIM")));
+            self.say("not-a-date", &what, control.place_of("CREDAT"));
         }
-        lines
+        time.map(|time| time.in_zone(self.zone))
     }
 
-    fn packs(&mut self, delivery: &Node) -> Vec<Pack> {
-        let mut packs: Vec<Pack> = Vec::new();
-        for unit in delivery.all("E1EDL37") {
-            let label = unit.get("EXIDV");
-            let id = label.trim_start_matches('0');
-            let sscc = label.len() >= 18 && label.bytes().all(|byte| byte.is_ascii_digit());
-            let identifier = match (sscc, label.get(label.len().saturating_sub(18)..)) {
-                (true, Some(digits)) => Identifier::sscc(digits),
-                _ => Identifier::new("handling-unit", label),
-            };
-            let mut pack = Pack {
-                id: if id.is_empty() { format!("hu-{}", packs.len() + 1) } else { identifier.value.clone() },
-                identifiers: vec![identifier],
-                source_kind: unit.some("VHILM"),
-                measures: self.measures(unit),
-                ..Pack::default()
-            };
-            for content in unit.all("E1EDL44") {
-                let quantity = self.quantity(content, "VEMNG", "VEMEH");
-                if content.get("POSNR").bytes().any(|digit| digit != b'0') {
-                    pack.contents.push(Content {
-                        line: content.get("POSNR").to_owned(),
-                        quantity,
-                        lot: content.some("CHARG"),
-                        serials: Vec::new(),
-                    });
-                }
-            }
-            packs.push(pack);
-        }
-        // A handling unit names the ones that stand in it.
-        for unit in delivery.all("E1EDL37") {
-            let outer = unit.get("EXIDV").to_owned();
-            for inner in unit.all("E1EDL44").filter_map(|content| content.some("EXIDV")) {
-                let parent = packs.iter().find(|pack| outer.ends_with(&pack.id)).map(|pack| pack.id.clone());
-                if let Some(pack) = packs.iter_mut().find(|pack| inner.ends_with(&pack.id)) {
-                    pack.parent = parent;
-                }
-            }
-        }
-        packs
-    }
-
-    fn totals(&mut self, delivery: &Node) -> Option<Totals> {
+    fn totals(&mut self, delivery: Node<'_>) -> Option<Totals> {
         let totals = Totals {
-            packs: self.number(delivery, "ANZPK").map(|value| Quantity::new(value, None, "")),
-            weight: self.quantity(delivery, "BTGEW", "GEWEI").or_else(|| self.quantity(delivery, "NTGEW", "GEWEI")),
+            packs: delivery
+                .set("ANZPK")
+                .and_then(|_| self.number(delivery, "ANZPK"))
+                .map(|value| Quantity::new(value, None, "")),
+            weight: self.quantity(delivery, "BTGEW", "GEWEI"),
             volume: self.quantity(delivery, "VOLUM", "VOLEH"),
             ..Totals::default()
         };
         (totals != Totals::default()).then_some(totals)
     }
 
-    fn measures(&mut self, node: &Node) -> Vec<Measure> {
-        let kinds = [("gross-weight", "BRGEW", "GEWEI"), ("net-weight", "NTGEW", "GEWEI"), ("volume", "VOLUM", "VOLEH")];
-        let mut measures = Vec::new();
-        for (kind, field, unit) in kinds {
-            if let Some(value) = self.number(node, field) {
-                let unit = node.get(unit);
-                measures.push(Measure::new(kind, value, units::canonical(unit), unit));
-            }
-        }
-        measures
-    }
-
-    /// Planned and actual dates (segment E1EDT13: NTANF planned from, NTEND planned to, ISDD actual from).
-    fn dates(&mut self, delivery: &Node) -> Vec<Dated> {
+    /// Planned and actual dates (segment E1EDT13: NTANF and NTEND planned, ISDD and IEDD actual, from and to).
+    fn dates(&mut self, delivery: Node<'_>) -> Vec<Dated> {
+        const FIELDS: [(&str, &str, &str, &str); 4] = [
+            ("NTANF", "NTANZ", "TZONE_BEG", "planned"),
+            ("NTEND", "NTENZ", "TZONE_END", "planned-end"),
+            ("ISDD", "ISDZ", "TZONE_BEG", "actual"),
+            ("IEDD", "IEDZ", "TZONE_END", "actual-end"),
+        ];
         let mut dates = Vec::new();
         for dated in delivery.all("E1EDT13") {
             let name = match dated.get("QUALF") {
                 "006" => "goods-issue".to_owned(),
                 "007" => "delivery".to_owned(),
                 "010" => "picking".to_owned(),
-                other => format!("sap-{other}"),
+                other => format!("sap-{}", slug(other)),
             };
-            for (day, hour, prefix) in [("NTANF", "NTANZ", "planned"), ("NTEND", "NTENZ", "planned-end"), ("ISDD", "ISDZ", "actual")] {
-                if let Some(time) = self.time(dated, day, hour) {
-                    let time = if prefix == "actual" { time.actual() } else { time.planned() };
+            for (day, clock, zone, prefix) in FIELDS {
+                if let Some(time) = self.time(dated, day, clock, zone) {
+                    let time = if prefix.starts_with("actual") { time.actual() } else { time.planned() };
                     dates.push(Dated { kind: format!("{prefix}-{name}"), time });
                 }
             }
@@ -237,203 +246,190 @@ impl Reading {
         dates
     }
 
-    fn date(&mut self, delivery: &Node, qualifier: &str) -> Option<Time> {
-        let found = delivery.all("E1EDT13").find(|dated| dated.get("QUALF") == qualifier)?;
-        self.time(found, "ISDD", "ISDZ").or_else(|| self.time(found, "NTANF", "NTANZ"))
-    }
-
-    fn time(&mut self, node: &Node, day: &str, hour: &str) -> Option<Time> {
-        let (date, clock) = (node.get(day), node.get(hour));
-        if date.is_empty() || date.bytes().all(|digit| digit == b'0') {
+    fn time(&mut self, node: Node<'_>, day: &str, clock: &str, zone: &str) -> Option<Time> {
+        let date = node.set(day)?;
+        // SAP fills an unknown time with zeros, so that they may be midnight or nothing: only the day is sure.
+        // 240000 is the end of the day.
+        let hour =
+            Some(node.get(clock)).filter(|clock| !matches!(*clock, "000000" | "240000")).unwrap_or_default();
+        let Some(time) = Time::digits(&date, hour) else {
+            let what = format!("`{}` is no date and time", shown(&date, hour));
+            self.say("not-a-date", &what, node.place_of(day));
             return None;
-        }
-        // SAP fills an unknown time with zeros; 240000 is the end of the day.
-        let clock = if clock == "240000" || clock == "000000" { "" } else { clock };
-        let time = Time::digits(date, clock).map(|time| time.in_zone(&self.zone));
-        if time.is_none() {
-            self.say("not-a-date", &format!("`{date} {clock}` is no date and time"), node.place_of(day));
-        }
-        time
+        };
+        let stated = Some(node.get(zone)).filter(|zone| !zone.is_empty()).unwrap_or(node.get("TZONE_BEG"));
+        Some(self.placed(time, stated))
     }
 
-    fn quantity(&mut self, node: &Node, field: &str, unit: &str) -> Option<Quantity> {
+    /// In the zone that the IDoc names, by the table `zones`; SAP's names are no IANA names, and one that the table does
+    /// not have is unknown. Where the IDoc names none, the partner's zone holds.
+    fn placed(&self, time: Time, stated: &str) -> Time {
+        match stated {
+            "" => time.in_zone(self.zone),
+            "UTC" => match time.local {
+                Some(local) if local.contains('T') => Time::at(format!("{local}Z")),
+                local => Time { local, ..Time::default() },
+            },
+            other => time.in_zone(tables::column("zones", &[other], "iana").unwrap_or_default()),
+        }
+    }
+
+    /// A day of its own, such as an expiry date.
+    fn day(&mut self, node: Node<'_>, field: &str) -> Option<String> {
+        let text = node.set(field)?;
+        let day = Time::digits(&text, "").and_then(|time| time.local);
+        if day.is_none() {
+            self.say("not-a-date", &format!("`{}` is no date", excerpt(&text, 30)), node.place_of(field));
+        }
+        day
+    }
+
+    fn quantity(&mut self, node: Node<'_>, field: &str, unit: &str) -> Option<Quantity> {
         let value = self.number(node, field)?;
         let unit = node.get(unit);
-        Some(Quantity::new(value, units::canonical(unit), unit))
+        Some(Quantity::new(value, crate::units::canonical(unit), unit))
+    }
+
+    fn measures(&mut self, node: Node<'_>, kinds: &[(&str, &str, &str)]) -> Vec<Measure> {
+        let mut measures = Vec::new();
+        for (kind, field, unit) in kinds {
+            if let Some(value) = self.number(node, field) {
+                let unit = node.get(unit);
+                measures.push(Measure::new(kind, value, crate::units::canonical(unit), unit));
+            }
+        }
+        measures
     }
 
     /// A number as SAP writes it: `12.500`, and `12.500-` for less than nothing.
-    fn number(&mut self, node: &Node, field: &str) -> Option<Decimal> {
-        let text = node.get(field);
-        if text.is_empty() {
-            return None;
+    fn number(&mut self, node: Node<'_>, field: &str) -> Option<Decimal> {
+        let text = Some(node.get(field)).filter(|text| !text.is_empty())?;
+        let number = Decimal::parse(text).ok();
+        if number.is_none() {
+            let what = format!("`{}` is no number of at most 18 digits with a point", excerpt(text, 30));
+            self.say("not-a-number", &what, node.place_of(field));
         }
-        let plain = text.strip_suffix('-').map_or_else(|| text.to_owned(), |number| format!("-{number}"));
-        match Decimal::parse(&plain) {
-            Ok(number) => Some(number),
-            Err(_) => {
-                self.say("not-a-number", &format!("`{text}` is no number"), node.place_of(field));
-                None
-            }
-        }
+        number
     }
 
-    fn must<'a>(&mut self, node: &'a Node, name: &str) -> Option<&'a Node> {
+    fn must<'d>(&mut self, node: Node<'d>, name: &str) -> Option<Node<'d>> {
         let found = node.child(name);
         if found.is_none() {
-            self.say("missing", &format!("segment {name} is missing"), node.place());
+            self.say("missing", &format!("segment {name} is missing"), node.place_of(name));
         }
         found
     }
 
     fn say(&mut self, code: &str, what: &str, at: Location) {
-        self.wrong.push(Diagnostic::error(code, what).at(at));
-    }
-}
-
-fn add(total: &mut Option<Quantity>, more: Option<Quantity>) {
-    match (total.as_mut(), more) {
-        (Some(total), Some(more)) if total.unit == more.unit && total.source_unit == more.source_unit => {
-            if let Some(sum) = total.value.checked_add(&more.value) {
-                total.value = sum;
-            }
-        }
-        (None, more) => *total = more,
-        _ => {}
-    }
-}
-
-fn lot(item: &Node, quantity: Option<Quantity>) -> Lot {
-    let day = |field: &str| Time::digits(item.get(field), "").and_then(|time| time.local);
-    Lot { number: item.get("CHARG").to_owned(), expiry: day("VFDAT"), produced: day("HSDAT"), quantity }
-}
-
-fn trade_item(item: &Node) -> Item {
-    let mut identifiers = Vec::new();
-    if let Some(gtin) = item.some("EAN11") {
-        identifiers.push(Identifier::gtin(gtin));
-    }
-    if let Some(number) = item.some("MATNR") {
-        identifiers.push(Identifier::new("sap-material", number));
-    }
-    if let Some(number) = item.some("KDMAT") {
-        identifiers.push(Identifier::new("buyer", number));
-    }
-    Item { identifiers, description: item.some("ARKTX") }
-}
-
-fn item_references(item: &Node) -> Vec<Reference> {
-    let mut references = Vec::new();
-    if let Some(order) = item.some("VGBEL") {
-        references.push(Reference::new("so", order).source("VGBEL"));
-    }
-    if let Some(line) = item.some("VGPOS") {
-        references.push(Reference::new("so-line", line).source("VGPOS"));
-    }
-    for order in item.all("E1EDL41") {
-        if let Some(number) = order.some("BSTNR") {
-            references.push(Reference::new("po", number).source("E1EDL41/BSTNR"));
-        }
-        if let Some(line) = order.some("POSEX") {
-            references.push(Reference::new("po-line", line).source("E1EDL41/POSEX"));
+        if self.wrong.len() < MOST_DIAGNOSTICS {
+            self.wrong.push(Diagnostic::error(code, what).at(at));
         }
     }
-    references
-}
 
-fn references(delivery: &Node, number: &str) -> Vec<Reference> {
-    let mut references = vec![Reference::new("delivery", number).source("VBELN")];
-    let mut put = |kind: &str, value: Option<String>, source: &str| {
-        if let Some(value) = value
-            && !references.iter().any(|known: &Reference| known.kind == kind && known.value == value)
-        {
-            references.push(Reference::new(kind, value).source(source));
+    /// What the model has no place for, under the names of SAP.
+    fn extensions(&self, control: Node<'_>, delivery: Node<'_>, also: &[&str]) -> Extensions {
+        let mut known = vec!["VBELN", "VOLUM", "VOLEH", "BOLNR", "LIFEX", "TRAID", "INCO1", "INCO2"];
+        known.retain(|field| !also.contains(field));
+        known.extend(["E1ADRM1", "E1EDT13", "E1EDL24", "E1EDL37"]);
+        // The unit stands for both weights, of which the model has the gross one.
+        if !delivery.get("BTGEW").is_empty() {
+            known.extend(["BTGEW", "GEWEI"]);
         }
-    };
-    put("bol", delivery.some("BOLNR"), "BOLNR");
-    put("external", delivery.some("LIFEX"), "LIFEX");
-    for item in delivery.all("E1EDL24") {
-        put("so", item.some("VGBEL"), "VGBEL");
-        for order in item.all("E1EDL41") {
-            put("po", order.some("BSTNR"), "E1EDL41/BSTNR");
+        if delivery.set("ANZPK").is_some() {
+            known.push("ANZPK");
         }
-    }
-    references
-}
-
-/// Partner functions (PARTNER_Q) by SAP's names for them.
-fn role(function: &str) -> &str {
-    match function {
-        "AG" => "buyer",
-        "WE" => "ship-to",
-        "RE" => "bill-to",
-        "RG" => "payer",
-        "SP" => "carrier",
-        "LF" => "seller",
-        "OSP" => "ship-from",
-        other => other,
+        let mut sap = rest(delivery, &known);
+        for (segment, key, known) in heading::KNOWN {
+            put_rests(&mut sap, delivery.all(segment), key, known);
+        }
+        sap.insert("EDI_DC40".to_owned(), Value::Object(rest(control, &[])));
+        [("sap".to_owned(), Value::Object(sap))].into()
     }
 }
 
-fn parties(delivery: &Node) -> Vec<Party> {
-    let parties = delivery.all("E1ADRM1").map(|found| {
-        let lines = ["STREET1", "STREET2", "STREET3"].iter().filter_map(|field| found.some(field)).collect();
-        let address = Address {
-            lines,
-            city: found.some("CITY1"),
-            region: found.some("REGION"),
-            postal_code: found.some("POSTL_COD1"),
-            country: found.some("COUNTRY1"),
-        };
-        let contact = Contact { phone: found.some("TELEPHONE1"), email: found.some("E_MAIL"), ..Contact::default() };
-        let names: Vec<String> = ["NAME1", "NAME2", "NAME3", "NAME4"].iter().filter_map(|field| found.some(field)).collect();
-        Party {
-            source_role: found.some("PARTNER_Q"),
-            name: (!names.is_empty()).then(|| names.join(", ")),
-            identifiers: found.some("PARTNER_ID").map(|id| Identifier::new("sap-partner", id)).into_iter().collect(),
-            address: (address != Address::default()).then_some(address),
-            contacts: if contact == Contact::default() { Vec::new() } else { vec![contact] },
-            ..Party::new(role(found.get("PARTNER_Q")))
-        }
+/// Does a control segment of the header (E1EDL18) say so? `ORI`, `CHG` and `DEL` stand in orders, `PIC` and `PGI` in
+/// confirmations.
+fn has_control(delivery: Node<'_>, qualifier: &str) -> bool {
+    delivery.all("E1EDL18").any(|control| control.get("QUALF") == qualifier)
+}
+
+/// Did the goods leave? Where the sender uses control segments, one of them has to say so.
+fn is_issued(delivery: Node<'_>) -> bool {
+    delivery.child("E1EDL18").is_none() || has_control(delivery, "PGI")
+}
+
+fn equipment(delivery: Node<'_>) -> Vec<Equipment> {
+    let identifier = delivery.some("TRAID").map(|number| {
+        let container = Identifier::container(number.as_str());
+        if container.is_invalid() { Identifier::new("equipment", number) } else { container }
     });
-    parties.collect()
+    let kind = |id: &Identifier| (id.scheme == "container").then(|| "container".to_owned());
+    identifier
+        .map(|id| Equipment { kind: kind(&id), identifiers: vec![id], ..Equipment::default() })
+        .into_iter()
+        .collect()
 }
 
-fn carrier(delivery: &Node) -> Option<Carrier> {
-    let found = delivery.all("E1ADRM1").find(|found| found.get("PARTNER_Q") == "SP")?;
-    let id = found.get("PARTNER_ID");
-    let letters = (2..=4).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_uppercase());
-    let identifier = if letters { Identifier::scac(id) } else { Identifier::new("sap-partner", id) };
-    Some(Carrier {
-        name: found.some("NAME1"),
-        identifiers: if id.is_empty() { Vec::new() } else { vec![identifier] },
-        ..Carrier::default()
-    })
-}
-
-fn incoterms(delivery: &Node) -> Option<Code> {
+fn incoterms(delivery: Node<'_>) -> Option<Code> {
     let code = delivery.some("INCO1")?;
     Some(Code { list: Some("incoterms".to_owned()), code, text: delivery.some("INCO2") })
 }
 
-fn extensions(control: &Node, delivery: &Node) -> Extensions {
-    let mut sap = fields(delivery, &HEADER);
-    let mut header = Map::new();
-    for field in control.children.iter().filter(|field| !field.text.is_empty()) {
-        header.insert(field.name.clone(), Value::from(field.text.as_str()));
+/// The fields and segments of a segment that are not known, as JSON; what is there several times becomes an array.
+fn rest(node: Node<'_>, known: &[&str]) -> Map<String, Value> {
+    let mut left = Map::new();
+    for child in node.children().filter(|child| !known.contains(&child.name())) {
+        let value =
+            if child.is_segment() { Value::Object(rest(child, &[])) } else { Value::from(child.text()) };
+        if value.as_str() == Some("") {
+            continue;
+        }
+        match left.entry(child.name()) {
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            Entry::Occupied(mut entry) => match entry.get_mut() {
+                Value::Array(values) => values.push(value),
+                first => *first = Value::Array(vec![first.take(), value]),
+            },
+        }
     }
-    sap.insert("EDI_DC40".to_owned(), Value::Object(header));
-    [("sap".to_owned(), Value::Object(sap))].into()
+    left
 }
 
-fn leftovers(node: &Node, known: &[&str]) -> Extensions {
-    let sap = fields(node, known);
-    if sap.is_empty() { Extensions::new() } else { [("sap".to_owned(), Value::Object(sap))].into() }
+/// Puts what is left of each of these segments under their name, with the field by which each is found again. Of orders
+/// (E1EDL41) the model has the customer's own, 001.
+fn put_rests<'d>(
+    to: &mut Map<String, Value>,
+    segments: impl Iterator<Item = Node<'d>>,
+    key: &str,
+    known: &[&str],
+) {
+    let mut rests = Vec::new();
+    let mut name = "";
+    for segment in segments {
+        let of_others = segment.name() == "E1EDL41" && segment.get(key) != "001";
+        let mut left = rest(segment, if of_others { &[] } else { known });
+        left.remove(key);
+        if !left.is_empty() && !segment.get(key).is_empty() {
+            name = segment.name();
+            left.insert(key.to_owned(), segment.get(key).into());
+            rests.push(Value::Object(left));
+        }
+    }
+    if !rests.is_empty() {
+        to.insert(name.to_owned(), Value::Array(rests));
+    }
 }
 
-/// The fields of a segment that the model has no place for. Segments within it have readers of their own.
-fn fields(node: &Node, known: &[&str]) -> Map<String, Value> {
-    let fields = node.children.iter().filter(|field| field.children.is_empty() && !field.text.is_empty());
-    let unknown = fields.filter(|field| !known.contains(&field.name.as_str()));
-    unknown.map(|field| (field.name.clone(), Value::from(field.text.as_str()))).collect()
+/// A code of SAP in the letters that names have in the model.
+fn slug(code: &str) -> String {
+    let letter =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte.to_ascii_lowercase()) } else { '-' };
+    let slug: String = code.bytes().take(16).map(letter).collect();
+    if slug.is_empty() { "other".to_owned() } else { slug }
+}
+
+fn shown(date: &str, clock: &str) -> String {
+    format!("{} {}", excerpt(date, 20), excerpt(clock, 20)).trim_end().to_owned()
 }

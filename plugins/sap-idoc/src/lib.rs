@@ -1,6 +1,7 @@
 //! SAP delivery IDocs in XML (basic types DELVRY01 to DELVRY07).
 
 mod inbound;
+mod layout;
 mod outbound;
 mod units;
 mod write;

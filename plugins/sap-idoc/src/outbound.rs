@@ -1,268 +1,294 @@
 //! From events to a delivery IDoc: an order to a warehouse (WHSORD), or the confirmation of what was shipped (SHPCON).
 
+mod items;
+
 use crossdock_mapper::{
-    Context, Diagnostic, Output, Recorded, Refusal,
+    Context, Diagnostic, Location, Output, Recorded, Refusal,
     canonical::{
-        Canonical, Carrier, Dated, Identifier, Line, OrderReleased, Pack, Party, Quantity, Reference,
+        Canonical, Carrier, Dated, Extensions, OrderCancelled, OrderReleased, Party, Quantity, Reference,
         ShipmentDispatched, Time, Totals,
     },
+    serde_json::{Map, Value},
 };
+use serde::Deserialize;
 
-use crate::{units, write::Writer};
+use crate::{inbound, units, write::Segment};
+
+/// What a policy may say about the IDocs that are written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// `WHSORD`, or `SHPORD` where the receiver is a service agent.
+    order: Order,
+    /// `SHPCON`, or `WHSCON` where SAP knows the sender as a warehouse of its own.
+    confirmation: Confirmation,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Order {
+    #[default]
+    Whsord,
+    Shpord,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Confirmation {
+    #[default]
+    Shpcon,
+    Whscon,
+}
 
 pub fn map(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
     let [recorded] = events else {
         let what = format!("one event makes one IDoc; {} came", events.len());
         return Err(Diagnostic::error("one-at-a-time", what).into());
     };
-    let text = if recorded.is::<ShipmentDispatched>() {
-        confirmation(context, &recorded.data()?)?
+    let config: Config = context.config()?;
+    let (message, delivery) = if recorded.is::<ShipmentDispatched>() {
+        let message = match config.confirmation {
+            Confirmation::Shpcon => "SHPCON",
+            Confirmation::Whscon => "WHSCON",
+        };
+        (message, confirmation(&recorded.data()?)?)
     } else if recorded.is::<OrderReleased>() {
-        order(context, &recorded.data()?)
+        (config.order.message(), order(&recorded.data()?)?)
+    } else if recorded.is::<OrderCancelled>() {
+        (config.order.message(), cancellation(&recorded.data()?)?)
     } else {
-        let what = format!("{} and {} become IDocs; other events do not", OrderReleased::KIND, ShipmentDispatched::KIND);
+        let what = format!(
+            "{}, {} and {} become IDocs; other events do not",
+            OrderReleased::KIND,
+            OrderCancelled::KIND,
+            ShipmentDispatched::KIND
+        );
         return Err(Diagnostic::error("unsupported", what).into());
     };
+    let mut idoc = Segment::new("IDOC");
+    idoc.put(control(context, message));
+    idoc.put(delivery);
+    let text = idoc.document("DELVRY03")?;
     Ok(Output::new("application/xml", text))
 }
 
+impl Order {
+    fn message(self) -> &'static str {
+        match self {
+            Self::Whsord => "WHSORD",
+            Self::Shpord => "SHPORD",
+        }
+    }
+}
+
 /// A shipping confirmation carries the delivery's number as SAP gave it out with the order.
-fn confirmation(context: &Context, shipment: &ShipmentDispatched) -> Result<String, Refusal> {
-    let known = ["delivery", "depositor-order", "order"].iter().find_map(|kind| Reference::find(&shipment.references, kind));
-    let Some(delivery) = known else {
+fn confirmation(shipment: &ShipmentDispatched) -> Result<Segment, Refusal> {
+    let kinds = ["delivery", "depositor-order", "order"];
+    let Some(number) = kinds.iter().find_map(|kind| Reference::find(&shipment.references, kind)) else {
         let what = "the shipment names no delivery or order that SAP would know";
-        return Err(Diagnostic::error("no-delivery", what).into());
+        return Err(Diagnostic::error("no-delivery", what).at(Location::json_pointer("/references")).into());
     };
-    let mut out = begin(context, "SHPCON");
-    out.segment("E1EDL20");
-    out.field("VBELN", delivery);
-    let carrier = shipment.carrier.clone().unwrap_or_default();
-    let find = |kind: &str| Reference::find(&shipment.references, kind).or_else(|| Reference::find(&carrier.references, kind));
-    out.field("BOLNR", find("bol").unwrap_or_default());
-    totals(&mut out, shipment.totals.as_ref(), shipment.packs.len());
-    out.field("TRAID", shipment.equipment.first().and_then(|equipment| equipment.identifiers.first()).map_or("", |id| &id.value));
-    out.field("LIFEX", find("pro").or_else(|| find("tracking")).unwrap_or(&shipment.shipment));
-    out.segment("E1EDL18");
-    out.field("QUALF", "PGI");
-    out.end();
-    parties(&mut out, &shipment.parties, &carrier);
+    let mut delivery = Segment::new("E1EDL20");
+    delivery.set("VBELN", number);
+    let none = Carrier::default();
+    let carrier = shipment.carrier.as_ref().unwrap_or(&none);
+    let find = |kind: &str| {
+        Reference::find(&shipment.references, kind).or_else(|| Reference::find(&carrier.references, kind))
+    };
+    delivery.set("BOLNR", find("bol").unwrap_or_default());
+    delivery.set("LIFEX", find("pro").or_else(|| find("tracking")).unwrap_or(&shipment.shipment));
+    let vehicle = shipment.equipment.iter().flat_map(|equipment| &equipment.identifiers).next();
+    delivery.set("TRAID", vehicle.map_or("", |id| &id.value));
+    totals(&mut delivery, shipment.totals.as_ref(), shipment.packs.len());
+    // The goods issue is posted, not only the picking confirmed.
+    delivery.keyed("E1EDL18", "QUALF", "PGI");
+    parties(&mut delivery, &shipment.parties, shipment.carrier.as_ref());
     if let Some(left) = &shipment.dispatched {
-        out.segment("E1EDT13");
-        out.field("QUALF", "006");
-        out.field("ISDD", &left.date_digits().unwrap_or_default());
-        out.field("ISDZ", &left.time_digits().unwrap_or_default());
-        out.end();
+        dated(&mut delivery, "006", ["ISDD", "ISDZ", "TZONE_BEG"], left);
     }
-    let lines: Vec<_> = shipment.lines.iter().collect();
-    items(&mut out, &lines, |line| line.shipped.as_ref());
-    packs(&mut out, &shipment.packs, delivery);
-    Ok(out.finish())
+    items::confirmed(&mut delivery, &shipment.lines, &shipment.packs, number)?;
+    Ok(delivery)
 }
 
-fn order(context: &Context, order: &OrderReleased) -> String {
-    let mut out = begin(context, "WHSORD");
-    out.segment("E1EDL20");
-    out.field("VBELN", &order.order);
-    totals(&mut out, order.totals.as_ref(), order.packs.len());
+fn order(order: &OrderReleased) -> Result<Segment, Refusal> {
+    let mut delivery = Segment::new("E1EDL20");
+    delivery.set("VBELN", order.order.as_str());
+    for (field, kind) in [("BOLNR", "bol"), ("LIFEX", "external")] {
+        delivery.set(field, Reference::find(&order.references, kind).unwrap_or_default());
+    }
     if let Some(terms) = &order.incoterms {
-        out.field("INCO1", &terms.code);
-        out.field("INCO2", terms.text.as_deref().unwrap_or_default());
+        delivery.set("INCO1", terms.code.as_str());
+        delivery.set("INCO2", terms.text.as_deref().unwrap_or_default());
     }
-    parties(&mut out, &order.parties, &order.carrier.clone().unwrap_or_default());
-    for date in &order.dates {
-        planned(&mut out, date);
+    totals(&mut delivery, order.totals.as_ref(), order.packs.len());
+    if matches!(order.purpose.as_deref(), Some("change" | "replace")) {
+        delivery.keyed("E1EDL18", "QUALF", "CHG");
     }
-    let lines: Vec<_> = order.lines.iter().collect();
-    items(&mut out, &lines, |line| line.ordered.as_ref());
-    packs(&mut out, &order.packs, &order.order);
-    out.finish()
+    parties(&mut delivery, &order.parties, order.carrier.as_ref());
+    order.dates.iter().for_each(|date| planned(&mut delivery, date));
+    items::ordered(&mut delivery, &order.lines, &order.packs, &order.order)?;
+    let keys = [("E1ADRM1", "PARTNER_Q"), ("E1EDT13", "QUALF"), ("E1EDL18", "QUALF"), ("E1EDL37", "EXIDV")];
+    delivery.complete(kept(&order.extensions), &keys, &["EDI_DC40", "E1EDL24", "E1EDL44"]);
+    if let Some(priority) = order.priority.as_deref().filter(|priority| priority.len() <= 2) {
+        delivery.keyed("E1EDL21", "LPRIO", priority);
+    }
+    Ok(delivery)
 }
 
-fn begin(context: &Context, message: &str) -> Writer {
-    let mut out = Writer::new("DELVRY03");
-    out.segment("EDI_DC40");
-    out.field("TABNAM", "EDI_DC40");
-    let number = context.control_number("idoc").unwrap_or_default();
-    out.field("DOCNUM", &format!("{number:0>16}"));
-    out.field("DIRECT", "2");
-    out.field("IDOCTYP", "DELVRY03");
-    out.field("MESTYP", message);
-    for (port, kind, name, value) in [("SNDPOR", "SNDPRT", "SNDPRN", &context.sender), ("RCVPOR", "RCVPRT", "RCVPRN", &context.receiver)] {
-        out.field(port, value);
-        out.field(kind, "LS");
-        out.field(name, value);
+fn cancellation(order: &OrderCancelled) -> Result<Segment, Refusal> {
+    if !order.lines.is_empty() && order.reason.as_ref().is_none_or(|reason| reason.code != "DEL") {
+        let what = "a delivery is deleted as a whole in SAP; this cancels some of its lines";
+        return Err(Diagnostic::error("some-lines", what).at(Location::json_pointer("/lines")).into());
+    }
+    let mut delivery = Segment::new("E1EDL20");
+    delivery.set("VBELN", order.order.as_str());
+    delivery.keyed("E1EDL18", "QUALF", "DEL");
+    parties(&mut delivery, &order.parties, None);
+    Ok(delivery)
+}
+
+/// What the reader of IDocs kept.
+fn kept(extensions: &Extensions) -> &Map<String, Value> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    extensions.get("sap").and_then(Value::as_object).unwrap_or(&NONE)
+}
+
+fn control(context: &Context, message: &str) -> Segment {
+    let mut control = Segment::new("EDI_DC40");
+    control.set("TABNAM", "EDI_DC40");
+    if let Some(number) = context.control_number("idoc") {
+        control.set("DOCNUM", format!("{number:0>16}"));
+    }
+    // Inbound, from where SAP stands.
+    control.set("DIRECT", "2");
+    control.set("IDOCTYP", "DELVRY03");
+    control.set("MESTYP", message);
+    for (port, kind, name, value) in
+        [("SNDPOR", "SNDPRT", "SNDPRN", &context.sender), ("RCVPOR", "RCVPRT", "RCVPRN", &context.receiver)]
+    {
+        control.set(port, value.as_str());
+        control.set(kind, "LS");
+        control.set(name, value.as_str());
     }
     let now = Time::at(&context.received_at);
-    out.field("CREDAT", &now.date_digits().unwrap_or_default());
-    out.field("CRETIM", &now.time_digits().unwrap_or_default());
-    out.end();
-    out
+    control.set("CREDAT", now.date_digits().unwrap_or_default());
+    control.set("CRETIM", now.time_digits().unwrap_or_default());
+    control
 }
 
-fn totals(out: &mut Writer, totals: Option<&Totals>, packs: usize) {
-    let Some(totals) = totals else { return };
-    if let Some(weight) = &totals.weight {
-        out.field("BTGEW", weight.value.as_str());
-        out.field("GEWEI", &unit(weight));
-    }
-    if let Some(volume) = &totals.volume {
-        out.field("VOLUM", volume.value.as_str());
-        out.field("VOLEH", &unit(volume));
-    }
-    let stated = totals.packs.as_ref().map(|packs| packs.value.as_str().to_owned());
+fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize) {
+    let stated = totals.and_then(|totals| totals.packs.as_ref()).map(|packs| packs.value.as_str().to_owned());
     let counted = (packs > 0).then(|| packs.to_string());
-    out.field("ANZPK", &stated.or(counted).unwrap_or_default());
-}
-
-fn parties(out: &mut Writer, parties: &[Party], carrier: &Carrier) {
-    for party in parties.iter().filter(|party| party.role != "carrier") {
-        let function = match party.role.as_str() {
-            "buyer" => "AG",
-            "ship-to" => "WE",
-            "bill-to" => "RE",
-            "payer" => "RG",
-            "seller" | "depositor" => "LF",
-            "ship-from" | "warehouse" => "OSP",
-            _ => continue,
-        };
-        out.segment("E1ADRM1");
-        out.field("PARTNER_Q", function);
-        out.field("PARTNER_ID", party.identifiers.first().map_or("", |id| &id.value));
-        out.field("NAME1", party.name.as_deref().unwrap_or_default());
-        if let Some(address) = &party.address {
-            for (field, line) in ["STREET1", "STREET2", "STREET3"].iter().zip(&address.lines) {
-                out.field(field, line);
-            }
-            out.field("POSTL_COD1", address.postal_code.as_deref().unwrap_or_default());
-            out.field("CITY1", address.city.as_deref().unwrap_or_default());
-            out.field("REGION", address.region.as_deref().unwrap_or_default());
-            out.field("COUNTRY1", address.country.as_deref().unwrap_or_default());
+    delivery.set("ANZPK", stated.or(counted).unwrap_or_default());
+    let Some(totals) = totals else { return };
+    for (quantity, field, unit) in [(&totals.weight, "BTGEW", "GEWEI"), (&totals.volume, "VOLUM", "VOLEH")] {
+        if let Some(quantity) = quantity {
+            amount(delivery, field, unit, quantity);
         }
-        out.end();
-    }
-    let scac = carrier.identifiers.iter().find(|id| id.scheme == "scac").or(carrier.identifiers.first());
-    if scac.is_some() || carrier.name.is_some() {
-        out.segment("E1ADRM1");
-        out.field("PARTNER_Q", "SP");
-        out.field("PARTNER_ID", scac.map_or("", |id| &id.value));
-        out.field("NAME1", carrier.name.as_deref().unwrap_or_default());
-        out.end();
     }
 }
 
-fn planned(out: &mut Writer, date: &Dated) {
-    let qualifier = match date.kind.strip_prefix("planned-").unwrap_or(&date.kind) {
-        "goods-issue" | "requested-ship" => "006",
-        "delivery" | "requested-delivery" => "007",
-        "picking" => "010",
-        other => match other.strip_prefix("sap-") {
-            Some(code) => code,
-            None => return,
+fn amount(segment: &mut Segment, field: &str, unit: &str, quantity: &Quantity) {
+    segment.set(field, quantity.value.as_str());
+    segment.set(unit, units::sap(quantity.unit.as_deref(), quantity.source_unit.as_deref()));
+}
+
+fn parties(delivery: &mut Segment, parties: &[Party], carrier: Option<&Carrier>) {
+    let mut carried = false;
+    for party in parties {
+        let Some(function) = inbound::function(&party.role).filter(|function| function.len() <= 3) else {
+            continue;
+        };
+        carried |= function == "SP";
+        delivery.put(address(party, &function));
+    }
+    if let Some(carrier) = carrier.filter(|_| !carried) {
+        let party = Party {
+            name: carrier.name.clone(),
+            identifiers: carrier.identifiers.clone(),
+            ..Party::new("carrier")
+        };
+        delivery.put(address(&party, "SP"));
+    }
+}
+
+fn address(party: &Party, function: &str) -> Segment {
+    let mut segment = Segment::new("E1ADRM1");
+    segment.set("PARTNER_Q", function);
+    // SAP's own number for them; X12 has it as the one that the seller assigned.
+    let schemes: &[&str] =
+        if function == "SP" { &["scac", "sap-partner"] } else { &["sap-partner", "seller", "gln"] };
+    let best = schemes.iter().find_map(|scheme| party.identifiers.iter().find(|id| id.scheme == *scheme));
+    segment.set("PARTNER_ID", best.or(party.identifiers.first()).map_or("", |id| &id.value));
+    for (field, name) in
+        ["NAME1", "NAME2", "NAME3", "NAME4"].iter().zip(names(party.name.as_deref().unwrap_or_default()))
+    {
+        segment.set(field, name);
+    }
+    if let Some(address) = &party.address {
+        for (field, line) in ["STREET1", "STREET2", "STREET3"].iter().zip(&address.lines) {
+            segment.set(field, line.as_str());
+        }
+        segment.set("POSTL_COD1", address.postal_code.as_deref().unwrap_or_default());
+        segment.set("CITY1", address.city.as_deref().unwrap_or_default());
+        segment.set("REGION", address.region.as_deref().unwrap_or_default());
+        segment.set("COUNTRY1", address.country.as_deref().unwrap_or_default());
+    }
+    if let Some(contact) = party.contacts.first() {
+        segment.set("TELEPHONE1", contact.phone.as_deref().unwrap_or_default());
+        segment.set("E_MAIL", contact.email.as_deref().unwrap_or_default());
+    }
+    segment
+}
+
+/// A name in lines of at most 40 letters, broken at its commas where it has some.
+fn names(name: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for piece in name.split(", ") {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 2 + piece.chars().count() <= 40 => {
+                line.push_str(", ");
+                line.push_str(piece);
+            }
+            _ => lines.push(piece.to_owned()),
+        }
+    }
+    lines
+}
+
+fn planned(delivery: &mut Segment, date: &Dated) {
+    let (fields, name) = if let Some(name) = date.kind.strip_prefix("planned-end-") {
+        (["NTEND", "NTENZ", "TZONE_END"], name)
+    } else if let Some(name) = date.kind.strip_prefix("actual-end-") {
+        (["IEDD", "IEDZ", "TZONE_END"], name)
+    } else if let Some(name) = date.kind.strip_prefix("actual-") {
+        (["ISDD", "ISDZ", "TZONE_BEG"], name)
+    } else {
+        (["NTANF", "NTANZ", "TZONE_BEG"], date.kind.strip_prefix("planned-").unwrap_or(&date.kind))
+    };
+    let qualifier = match name {
+        "goods-issue" | "requested-ship" => "006".to_owned(),
+        "delivery" | "requested-delivery" => "007".to_owned(),
+        "picking" => "010".to_owned(),
+        other => match other.strip_prefix("sap-").map(str::to_ascii_uppercase) {
+            Some(code) if code.len() <= 3 => code,
+            _ => return,
         },
     };
-    out.segment("E1EDT13");
-    out.field("QUALF", qualifier);
-    out.field("NTANF", &date.time.date_digits().unwrap_or_default());
-    out.field("NTANZ", &date.time.time_digits().unwrap_or_default());
-    out.end();
+    dated(delivery, &qualifier, fields, &date.time);
 }
 
-/// Items. An item of several lots is split as SAP splits batches: sub-items from 900001 that name their item.
-fn items(out: &mut Writer, lines: &[&Line], quantity: impl Fn(&Line) -> Option<&Quantity>) {
-    let mut split = 900_000;
-    for line in lines {
-        let several = line.lots.len() > 1 && line.lots.iter().all(|lot| lot.quantity.is_some());
-        let number = format!("{:0>6}", line.number);
-        out.segment("E1EDL24");
-        out.field("POSNR", &number);
-        item(out, line);
-        if !several && let Some(lot) = line.lots.first() {
-            out.field("CHARG", &lot.number);
-            out.field("VFDAT", &lot.expiry.as_deref().unwrap_or_default().replace('-', ""));
-        }
-        match quantity(line) {
-            Some(quantity) if !several => amount(out, quantity),
-            Some(quantity) => {
-                out.field("LFIMG", "0");
-                out.field("VRKME", &unit(quantity));
-            }
-            None => {}
-        }
-        for (field, kind) in [("VGBEL", "so"), ("VGPOS", "so-line")] {
-            out.field(field, Reference::find(&line.references, kind).unwrap_or_default());
-        }
-        if let Some(order) = Reference::find(&line.references, "po") {
-            out.segment("E1EDL41");
-            out.field("QUALI", "001");
-            out.field("BSTNR", order);
-            out.field("POSEX", Reference::find(&line.references, "po-line").unwrap_or_default());
-            out.end();
-        }
-        out.end();
-        if several {
-            for lot in &line.lots {
-                split += 1;
-                out.segment("E1EDL24");
-                out.field("POSNR", &split.to_string());
-                item(out, line);
-                out.field("CHARG", &lot.number);
-                out.field("VFDAT", &lot.expiry.as_deref().unwrap_or_default().replace('-', ""));
-                if let Some(quantity) = &lot.quantity {
-                    amount(out, quantity);
-                }
-                out.field("HIPOS", &number);
-                out.end();
-            }
-        }
+/// A day and time of the segment of dates with a qualifier. SAP has no offsets: UTC is named, a local time is as it is.
+fn dated(delivery: &mut Segment, qualifier: &str, [day, clock, zone]: [&str; 3], time: &Time) {
+    let segment = delivery.keyed("E1EDT13", "QUALF", qualifier);
+    if !segment.get(day).is_empty() {
+        return;
     }
-}
-
-fn item(out: &mut Writer, line: &Line) {
-    let find = |scheme: &str| line.item.identifier(scheme).unwrap_or_default();
-    let material = [find("sap-material"), find("seller"), find("sku")].into_iter().find(|number| !number.is_empty());
-    out.field("MATNR", material.unwrap_or_default());
-    out.field("ARKTX", line.item.description.as_deref().unwrap_or_default());
-    out.field("EAN11", find("gtin"));
-    out.field("KDMAT", find("buyer"));
-}
-
-fn amount(out: &mut Writer, quantity: &Quantity) {
-    out.field("LFIMG", quantity.value.as_str());
-    out.field("VRKME", &unit(quantity));
-}
-
-fn unit(quantity: &Quantity) -> String {
-    match (&quantity.unit, &quantity.source_unit) {
-        (Some(unit), _) => units::sap(unit).to_owned(),
-        (None, source) => source.clone().unwrap_or_default(),
+    segment.set(day, time.date_digits().unwrap_or_default());
+    segment.set(clock, time.time_digits().unwrap_or_default());
+    let utc = time.local.is_none()
+        && time.at.as_deref().is_some_and(|at| at.ends_with(['Z', 'z']) || at.ends_with("+00:00"));
+    if utc {
+        segment.set(zone, "UTC");
     }
-}
-
-fn packs(out: &mut Writer, packs: &[Pack], delivery: &str) {
-    for pack in packs {
-        out.segment("E1EDL37");
-        out.field("EXIDV", label(pack));
-        out.field("VHILM", pack.source_kind.as_deref().unwrap_or_default());
-        for content in &pack.contents {
-            out.segment("E1EDL44");
-            out.field("VBELN", delivery);
-            out.field("POSNR", &format!("{:0>6}", content.line));
-            if let Some(quantity) = &content.quantity {
-                out.field("VEMNG", quantity.value.as_str());
-                out.field("VEMEH", &unit(quantity));
-            }
-            out.field("CHARG", content.lot.as_deref().unwrap_or_default());
-            out.end();
-        }
-        for inner in packs.iter().filter(|inner| inner.parent.as_deref() == Some(pack.id.as_str())) {
-            out.segment("E1EDL44");
-            out.field("EXIDV", label(inner));
-            out.end();
-        }
-        out.end();
-    }
-}
-
-fn label(pack: &Pack) -> &str {
-    pack.identifiers.first().map_or(&pack.id, |id: &Identifier| &id.value)
 }

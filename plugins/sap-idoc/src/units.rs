@@ -1,24 +1,26 @@
-//! Units as SAP writes them in IDocs: ISO codes, which are UN/ECE Recommendation 20 but for a few old ones.
+//! Units as SAP writes them in IDocs: ISO codes, which are those of UN/ECE Recommendation 20 but for the piece.
 
-/// Codes that stand for themselves in Recommendation 20.
-const SAME: [&str; 22] = [
-    "BG", "BX", "C62", "CMK", "CMT", "CS", "CT", "DZN", "EA", "FTQ", "GRM", "H87", "KGM", "LBR", "LTR", "MTK",
-    "MTQ", "MTR", "ONZ", "PF", "PK", "TNE",
+/// Codes that mean the same in Recommendation 20.
+const SAME: [&str; 25] = [
+    "BG", "BX", "C62", "CMK", "CMT", "CS", "CT", "DZN", "EA", "FTQ", "GLL", "GRM", "INH", "KGM", "LBR",
+    "LTR", "MLT", "MMT", "MTK", "MTQ", "MTR", "ONZ", "PF", "PK", "TNE",
 ];
 
-/// The unit by Recommendation 20, where it is known. `PCE` is EDIFACT's old piece.
+/// The unit by Recommendation 20, where it is known. `PCE` is SAP's ISO code of a piece. Internal codes (`ST`, `KAR`)
+/// belong to one system and language, and stay unknown.
 pub fn canonical(code: &str) -> Option<&'static str> {
     match code {
         "PCE" => Some("H87"),
-        "CR" => Some("CS"),
         _ => SAME.iter().find(|known| **known == code).copied(),
     }
 }
 
-/// The unit as SAP reads it.
-pub fn sap(code: &str) -> &str {
-    match code {
-        "H87" | "C62" => "PCE",
-        other => other,
+/// The unit as SAP reads it: its own spelling where it came from SAP, else the code, else what the source wrote.
+pub fn sap<'a>(unit: Option<&'a str>, source: Option<&'a str>) -> &'a str {
+    match (unit, source) {
+        (Some(unit), Some(source)) if canonical(source) == Some(unit) => source,
+        (Some("H87"), _) => "PCE",
+        (Some(unit), _) => unit,
+        (None, source) => source.unwrap_or_default(),
     }
 }

@@ -1,68 +1,161 @@
-//! Writes the XML of an IDoc: segments that nest, fields that are left out when they are empty.
+//! Segments while they are put together, and the XML that they become.
 
-/// An IDoc while it is written.
-pub struct Writer {
-    out: String,
-    open: Vec<String>,
+use crossdock_mapper::{
+    Diagnostic,
+    serde_json::{Map, Value},
+};
+
+use crate::{layout, xml::excerpt};
+
+/// Segments within each other that are passed on.
+const DEEPEST: usize = 8;
+
+/// A segment: its fields, and the segments in it.
+pub struct Segment {
+    name: String,
+    fields: Vec<(String, String)>,
+    segments: Vec<Segment>,
 }
 
-impl Writer {
-    pub fn new(kind: &str) -> Self {
-        let mut writer = Self { out: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(), open: Vec::new() };
-        writer.start(&format!("<{kind}>\n"), kind);
-        writer.start("<IDOC BEGIN=\"1\">\n", "IDOC");
-        writer
+impl Segment {
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), fields: Vec::new(), segments: Vec::new() }
     }
 
-    /// Begins a segment.
-    pub fn segment(&mut self, name: &str) {
-        self.start(&format!("<{name} SEGMENT=\"1\">\n"), name);
-    }
-
-    fn start(&mut self, tag: &str, name: &str) {
-        self.indent();
-        self.out.push_str(tag);
-        self.open.push(name.to_owned());
-    }
-
-    /// A field; nothing where there is nothing to say.
-    pub fn field(&mut self, name: &str, value: &str) {
-        if value.is_empty() {
-            return;
+    /// Sets a field; nothing where there is nothing to say, and nothing twice.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        let value = value.into();
+        if !value.trim().is_empty() && self.get(name).is_empty() {
+            self.fields.push((name.to_owned(), value));
         }
-        self.indent();
-        self.out.push_str(&format!("<{name}>"));
-        for letter in value.chars() {
-            match letter {
-                '<' => self.out.push_str("&lt;"),
-                '>' => self.out.push_str("&gt;"),
-                '&' => self.out.push_str("&amp;"),
-                // Control characters have no place in XML 1.0.
-                letter if letter.is_control() => self.out.push(' '),
-                letter => self.out.push(letter),
+    }
+
+    pub fn get(&self, name: &str) -> &str {
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    pub fn put(&mut self, segment: Segment) {
+        self.segments.push(segment);
+    }
+
+    /// The segment in it of that name whose field has that value; it is made where it is not there.
+    pub fn keyed(&mut self, name: &str, key: &str, value: &str) -> &mut Segment {
+        let found =
+            self.segments.iter().position(|segment| segment.name == name && segment.get(key) == value);
+        let at = found.unwrap_or_else(|| {
+            let mut segment = Segment::new(name);
+            segment.set(key, value);
+            self.segments.push(segment);
+            self.segments.len() - 1
+        });
+        &mut self.segments[at]
+    }
+
+    /// Puts back what the reader of IDocs kept under SAP's own names. Fields that are set stay as they are. Segments that
+    /// have a key are completed where they are there; `skip` says which others are not wanted.
+    pub fn complete(&mut self, kept: &Map<String, Value>, keys: &[(&str, &str)], skip: &[&str]) {
+        self.complete_to(kept, keys, skip, DEEPEST);
+    }
+
+    fn complete_to(&mut self, kept: &Map<String, Value>, keys: &[(&str, &str)], skip: &[&str], depth: usize) {
+        let wanted = |name: &str| {
+            let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            let named = (1..=30).contains(&name.len())
+                && name.bytes().all(letters)
+                && !name.starts_with(|first: char| first.is_ascii_digit());
+            named && !skip.contains(&name)
+        };
+        for (name, value) in kept.iter().filter(|(name, _)| depth > 0 && wanted(name)) {
+            let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+            let there = !self.get(name).is_empty();
+            for value in values {
+                match value {
+                    // A vendor's segment may repeat a field.
+                    Value::String(text) if !there => self.fields.push((name.clone(), text.clone())),
+                    Value::Object(kept) => {
+                        let key = keys.iter().find(|(segment, _)| segment == name).map(|(_, key)| *key);
+                        let found = key.and_then(|key| {
+                            let wanted = kept.get(key)?.as_str()?;
+                            self.segments
+                                .iter()
+                                .position(|known| known.name == *name && known.get(key) == wanted)
+                        });
+                        let at = found.unwrap_or_else(|| {
+                            self.segments.push(Segment::new(name));
+                            self.segments.len() - 1
+                        });
+                        self.segments[at].complete_to(kept, &[], &[], depth - 1);
+                    }
+                    _ => {}
+                }
             }
         }
-        self.out.push_str(&format!("</{name}>\n"));
     }
 
-    /// Ends the innermost segment.
-    pub fn end(&mut self) {
-        if let Some(name) = self.open.pop() {
-            self.indent();
-            self.out.push_str(&format!("</{name}>\n"));
+    /// The document of a basic type with one IDoc.
+    pub fn document(mut self, kind: &str) -> Result<String, Vec<Diagnostic>> {
+        let mut wrong = Vec::new();
+        self.check(&mut wrong);
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
+        let mut out = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{kind}>\n");
+        self.write(&mut out, 1);
+        out.push_str(&format!("</{kind}>\n"));
+        Ok(out)
     }
 
-    pub fn finish(mut self) -> String {
-        while !self.open.is_empty() {
-            self.end();
+    /// Brings everything into SAP's order and to its lengths. Texts are cut as SAP would cut them; a number or code that
+    /// is too long would be another one.
+    fn check(&mut self, wrong: &mut Vec<Diagnostic>) {
+        let layout = layout::of(&self.name);
+        let place = |name: &str| layout.iter().position(|(known, _)| *known == name).unwrap_or(layout.len());
+        self.fields.sort_by_key(|(name, _)| place(name));
+        self.segments.sort_by_key(|segment| place(&segment.name));
+        for (name, value) in &mut self.fields {
+            let Some((_, most)) = layout.get(place(name)) else { continue };
+            let letters = value.chars().count();
+            if letters > *most && layout::TEXTS.contains(&name.as_str()) {
+                *value = value.chars().take(*most).collect::<String>().trim_end().to_owned();
+            } else if letters > *most {
+                let what = format!(
+                    "{}-{name} has {most} letters; `{}` has {letters}",
+                    self.name,
+                    excerpt(value, 60)
+                );
+                wrong.push(Diagnostic::error("too-long", what));
+            }
         }
-        self.out
+        self.segments.iter_mut().for_each(|segment| segment.check(wrong));
     }
 
-    fn indent(&mut self) {
-        for _ in 0..self.open.len() {
-            self.out.push_str("  ");
+    fn write(&self, out: &mut String, depth: usize) {
+        let attribute = if self.name == "IDOC" { "BEGIN" } else { "SEGMENT" };
+        indent(out, depth);
+        out.push_str(&format!("<{} {attribute}=\"1\">\n", self.name));
+        for (name, value) in &self.fields {
+            indent(out, depth + 1);
+            out.push_str(&format!("<{name}>"));
+            for letter in value.chars() {
+                match letter {
+                    '<' => out.push_str("&lt;"),
+                    '>' => out.push_str("&gt;"),
+                    '&' => out.push_str("&amp;"),
+                    // XML 1.0 has no place for them, and SAP's fields none for line breaks.
+                    letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => {
+                        out.push(' ')
+                    }
+                    letter => out.push(letter),
+                }
+            }
+            out.push_str(&format!("</{name}>\n"));
         }
+        self.segments.iter().for_each(|segment| segment.write(out, depth + 1));
+        indent(out, depth);
+        out.push_str(&format!("</{}>\n", self.name));
     }
+}
+
+fn indent(out: &mut String, depth: usize) {
+    out.extend(std::iter::repeat_n("  ", depth));
 }
