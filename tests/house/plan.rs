@@ -58,7 +58,7 @@ pub const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "SystemRandom",
-        &["words", "main.rs", "mapper/cache.rs"],
+        &["words", "main.rs", "mapper/cache.rs", "cli/demo/tokens.rs"],
         "made by main; a secret key is never simulated",
     ),
     ("rand", &["words/ids.rs"], "randomness is passed in"),
