@@ -9,6 +9,7 @@ pub mod contract;
 pub mod journal;
 pub mod mapper;
 pub mod observe;
+pub mod server;
 pub mod spool;
 pub mod throttle;
 
@@ -16,11 +17,9 @@ pub mod deliver;
 
 pub mod policy;
 pub mod refusal;
-
 pub mod problem;
 
 pub mod pipeline;
-pub mod server;
 
 pub mod admin;
 pub mod run;

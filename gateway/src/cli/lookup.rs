@@ -478,8 +478,11 @@ fn print_exception(found: &Value) {
     print_document("sent as", &found["outbound"]["document"]);
     if exception["resolution"].is_null() {
         let id = show::text(&exception["id"]);
-        anstream::println!(
-            "do\n  retry     crossdock exception retry {id}\n  discard   crossdock exception discard {id} --reason \"…\""
-        );
+        anstream::println!("do");
+        // What contradicts an earlier event was never on its way, so there is nothing to send again.
+        if !exception["delivery"].is_null() {
+            anstream::println!("  retry     crossdock exception retry {id}");
+        }
+        anstream::println!("  discard   crossdock exception discard {id} --reason \"…\"");
     }
 }

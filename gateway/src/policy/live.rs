@@ -199,10 +199,19 @@ impl Policies {
         keep(&self.store, mapper.name(), &wasm)
             .map_err(|error| format!("the mapper could not be stored: {error}"))?;
         state.mappers = mappers;
-        let revision = self.publish(snapshot);
+        let mut revision = self.publish(snapshot);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown(&state.mappers);
         let took_micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, "mapper live");
+        // Files that were refused because this mapper was not here would otherwise wait for their next change.
+        if self.refused().is_some() {
+            let reloaded = self.try_reload(&mut state);
+            self.note(reloaded.as_ref().err().map(ToString::to_string));
+            if let Ok(reloaded) = reloaded {
+                tracing::info!(before = %revision, revision = %reloaded, "policies in force");
+                revision = reloaded;
+            }
+        }
         Ok(Pushed { live: live(&mapper), before: before.as_ref().map(live), revision, took_micros })
     }
 
