@@ -200,13 +200,15 @@ impl Canon {
         };
         let Ok(schema) = schema else { return Err(faults) };
         schema.check(&value, FAULTS_MAX, &mut faults);
-        if faults.is_empty() {
-            settle(&mut value, &mut String::new(), zone, &mut faults);
+        let mut settling = Settling { zone, faults, plain: true };
+        if settling.faults.is_empty() {
+            settling.settle(&mut value, &Trail::Top, false);
         }
+        let Settling { faults, plain, .. } = settling;
         if !faults.is_empty() {
             return Err(faults);
         }
-        match serde_json_canonicalizer::to_vec(&value) {
+        match canonical_form(&value, plain) {
             Ok(data) => Ok((occurred_at, data.into())),
             Err(error) => Err(vec![fault("not-canonical", "", error.to_string())]),
         }
@@ -269,41 +271,72 @@ fn wrong_key(text: &str) -> Option<String> {
 
 /// Works out the moment of every local time whose zone is known, and refuses numbers that would change.
 /// The data is by its schema here, so outside `extensions` only a time has a `basis`.
-fn settle(value: &mut Value, path: &mut String, zone: Option<&str>, faults: &mut Vec<Diagnostic>) {
-    if faults.len() >= FAULTS_MAX {
-        return;
+struct Settling<'a> {
+    zone: Option<&'a str>,
+    faults: Vec<Diagnostic>,
+    /// Whether serde_json writes the value as RFC 8785 wants it: the two differ in fractions, and in the order
+    /// of keys beyond ASCII.
+    plain: bool,
+}
+
+/// The way from the top to a value; its text is needed only where something is wrong.
+enum Trail<'a> {
+    Top,
+    Member(&'a Trail<'a>, &'a str),
+    Item(&'a Trail<'a>, usize),
+}
+
+impl Settling<'_> {
+    fn settle(&mut self, value: &mut Value, at: &Trail<'_>, vendor: bool) {
+        if self.faults.len() >= FAULTS_MAX {
+            return;
+        }
+        match value {
+            Value::Object(members) => {
+                if !vendor
+                    && members.contains_key("basis")
+                    && let Err(message) = moment::settle(members, self.zone)
+                {
+                    self.faults.push(fault("time", &at.pointer(), message));
+                }
+                for (name, member) in members {
+                    self.plain &= name.is_ascii();
+                    self.settle(member, &Trail::Member(at, name), vendor || name == "extensions");
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.settle(item, &Trail::Item(at, index), vendor);
+                }
+            }
+            Value::Number(number) => {
+                let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+                self.plain &= size.is_some();
+                if size.is_some_and(|size| size > EXACT_MAX) {
+                    let message = "a JSON number does not carry so many digits exactly; write it as text";
+                    self.faults.push(fault("inexact-number", &at.pointer(), message.to_owned()));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
     }
-    let here = path.len();
-    match value {
-        Value::Object(members) => {
-            if members.contains_key("basis")
-                && !path.contains("/extensions/")
-                && let Err(message) = moment::settle(members, zone)
-            {
-                faults.push(fault("time", path, message));
+}
+
+impl Trail<'_> {
+    /// As a JSON Pointer (RFC 6901).
+    fn pointer(&self) -> String {
+        match self {
+            Self::Top => String::new(),
+            Self::Member(above, name) => {
+                format!("{}/{}", above.pointer(), name.replace('~', "~0").replace('/', "~1"))
             }
-            for (name, member) in members {
-                path.push('/');
-                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                settle(member, path, zone, faults);
-                path.truncate(here);
-            }
+            Self::Item(above, index) => format!("{}/{index}", above.pointer()),
         }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                path.push('/');
-                path.push_str(&index.to_string());
-                settle(item, path, zone, faults);
-                path.truncate(here);
-            }
-        }
-        Value::Number(number) => {
-            let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-            if size.is_some_and(|size| size > EXACT_MAX) {
-                let message = "a JSON number does not carry so many digits exactly; write it as text";
-                faults.push(fault("inexact-number", path, message.to_owned()));
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
+}
+
+/// The one form by RFC 8785. The canonicalizer sorts and buffers every object, which a value whose keys are
+/// sorted already does not need.
+fn canonical_form(value: &Value, plain: bool) -> Result<Vec<u8>, serde_json::Error> {
+    if plain { serde_json::to_vec(value) } else { serde_json_canonicalizer::to_vec(value) }
 }

@@ -234,6 +234,10 @@ fn an_event_leaves_as_a_cloud_event() {
     );
     assert_eq!(document(std::slice::from_ref(event), message).media_type, "application/cloudevents+json");
     assert_eq!(document(&[], message).content, Bytes::from_static(b"[]"));
+    let read = |events: &[Event]| serde_json::from_slice::<Value>(&document(events, message).content).unwrap();
+    assert_eq!(read(std::slice::from_ref(event)), cloud_event(event, message));
+    let twice = [event.clone(), event.clone()];
+    assert_eq!(read(&twice), Value::Array(twice.iter().map(|event| cloud_event(event, message)).collect()));
 }
 
 /// The names of a struct's fields, as serde asks a format for them.
@@ -385,6 +389,15 @@ proptest! {
         round_trip::<ShipmentDispatched>(&choice)?;
         round_trip::<canonical::ShipmentMilestone>(&choice)?;
         round_trip::<canonical::ShipmentDelivered>(&choice)?;
+    }
+
+    #[test]
+    fn the_short_way_writes_what_the_canonicalizer_writes(names in proptest::collection::vec("\\PC{1,3}|[a-z~/\"]{1,3}", 1..6), texts in proptest::collection::vec(".{0,8}", 1..6), number in any::<i32>(), fraction in any::<f64>(), whole in any::<bool>()) {
+        let number = if whole { json!(number) } else { json!(fraction) };
+        let mut value = names.iter().cycle().zip(&texts).map(|(name, text)| (name.clone(), json!([text, number, {name: text}, null, true]))).collect();
+        let mut settling = Settling { zone: None, faults: Vec::new(), plain: true };
+        settling.settle(&mut value, &Trail::Top, false);
+        prop_assert_eq!(canonical_form(&value, settling.plain).unwrap(), serde_json_canonicalizer::to_vec(&value).unwrap());
     }
 
     #[test]

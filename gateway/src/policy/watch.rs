@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use notify::{RecursiveMode, Watcher};
+use notify::{
+    Event, EventKind, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{sleep, timeout},
@@ -19,8 +22,10 @@ const AT_LEAST: Duration = Duration::from_secs(5);
 pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::Receiver<bool>) {
     let (sender, mut signs) = mpsc::channel::<()>(1);
     // A full channel means that a look is due anyway.
-    let watcher = notify::recommended_watcher(move |_| {
-        let _ = sender.try_send(());
+    let watcher = notify::recommended_watcher(move |event| {
+        if tells_of_change(&event) {
+            let _ = sender.try_send(());
+        }
     });
     let mut watcher =
         watcher.inspect_err(|error| tracing::warn!(%error, "policy files are only looked at every 5 s")).ok();
@@ -54,6 +59,16 @@ pub async fn follow(policies: Arc<Policies>, folder: PathBuf, mut stop: watch::R
     }
 }
 
+/// Our own look opens every file, and is told of it: taken for a sign, each look would cause the next.
+fn tells_of_change(event: &notify::Result<Event>) -> bool {
+    match event {
+        Ok(Event { kind: EventKind::Access(access), .. }) => {
+            matches!(access, AccessKind::Close(AccessMode::Write))
+        }
+        Ok(_) | Err(_) => true,
+    }
+}
+
 /// The folder's digest, once it has not changed between two reads.
 async fn settle(folder: &std::path::Path) -> Option<crate::words::Digest> {
     let look = || super::read(folder).map(|source| source.digest).ok();
@@ -68,4 +83,21 @@ async fn settle(folder: &std::path::Path) -> Option<crate::words::Digest> {
         before = now;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::ModifyKind;
+
+    use super::*;
+
+    #[test]
+    fn looking_at_a_folder_is_no_sign_of_change() {
+        let told = |kind| tells_of_change(&Ok(Event::new(kind)));
+        assert!(!told(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!told(EventKind::Access(AccessKind::Close(AccessMode::Read))));
+        assert!(told(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(told(EventKind::Modify(ModifyKind::Any)));
+        assert!(tells_of_change(&Err(notify::Error::generic("the queue overflowed"))));
+    }
 }
