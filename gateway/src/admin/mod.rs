@@ -20,12 +20,16 @@ use crate::{
 };
 
 mod api;
+#[cfg(test)]
+mod tests;
 mod view;
 
 /// The OpenAPI description of this API.
 const OPENAPI: &str = include_str!("openapi.json");
 /// Largest body: a mapper.
 const BODY_BYTES: usize = 32 * 1024 * 1024;
+/// Fewest characters of a token that are worth the name: 128 bits as hexadecimal digits.
+const TOKEN_CHARS: usize = 32;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
@@ -56,7 +60,7 @@ impl Token {
     /// # Errors
     /// The file cannot be read or written, or others may read it.
     pub fn read_or_make(path: &Path, random: &dyn Random) -> std::io::Result<Self> {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        use std::os::unix::fs::PermissionsExt;
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 let mode = std::fs::metadata(path)?.permissions().mode();
@@ -68,16 +72,28 @@ impl Token {
                     );
                     return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what));
                 }
-                Ok(Self(text.trim().to_owned()))
+                let text = text.trim();
+                if text.len() < TOKEN_CHARS {
+                    let what = format!(
+                        "{} holds {} characters, a token has at least {TOKEN_CHARS}: remove it, and a new one is made",
+                        path.display(),
+                        text.len()
+                    );
+                    return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+                }
+                Ok(Self(text.to_owned()))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut text = String::from("xda_");
                 for _ in 0..4 {
                     let _ = write!(text, "{:016x}", random.next());
                 }
-                let mut file =
-                    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                // Whole or not at all: half a token, left by a crash, would be a weak one, and none would open the door.
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
                 std::io::Write::write_all(&mut file, text.as_bytes())?;
+                file.as_file().sync_all()?;
+                file.persist_noclobber(path).map_err(|error| error.error)?;
                 Ok(Self(text))
             }
             Err(error) => Err(error),
