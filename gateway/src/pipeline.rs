@@ -1,11 +1,6 @@
 //! The way of a request, in one function that reads from top to bottom: `serve`.
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -14,12 +9,12 @@ use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 
 use crate::{
-    canonical::{self, Canon, Origin},
+    canonical::{Canon, Origin},
     contract::{self, Match, Selected, split_version},
     deliver,
-    journal::{Accepted, Appended, Destination, Idempotency, Journal, MessageRecord, Refused},
-    mapper::{Call, Context, Host, Mapped, Recorded, Stage},
-    observe::{Metrics, RequestLabels, brief},
+    journal::{Accepted, Appended, Destination, Journal, MessageRecord},
+    mapper::{Call, Context, Host, Mapped, Stage},
+    observe::Metrics,
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
     refusal::{self, Refusal},
@@ -31,6 +26,16 @@ use crate::{
         Random, Receipt, Severity, Time, VersionName, json,
     },
 };
+
+mod keys;
+mod proxy;
+mod trace;
+
+pub use keys::KeysInUse;
+
+use keys::InUse;
+use proxy::proxy;
+use trace::{Trace, count, log, note};
 
 /// Depth of a JSON document.
 const JSON_DEPTH: usize = 64;
@@ -71,18 +76,6 @@ impl Handler for Gateway {
     fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering {
         Box::pin(async move { handle(&self, request, peer).await })
     }
-}
-
-/// What is learned of a request on its way, for its span, its log line and its metrics.
-#[derive(Default)]
-struct Trace {
-    caller: Option<Caller>,
-    operation: Option<Arc<Operation>>,
-    version: Option<String>,
-    mapper: Option<String>,
-    length: u64,
-    events: usize,
-    cpu: Duration,
 }
 
 /// The outer half: id, span, log line, latency, and refusals turned into answers.
@@ -334,7 +327,7 @@ async fn exchange(
     };
     let mapped = map(gateway, policies, mapping, &inbound, Stage::Request, now, trace).await?;
     let diagnostics = mapped.diagnostics;
-    let events = canonical(gateway, policies, mapping, &inbound, mapped.drafts, digest, now)?;
+    let events = canonical_events(gateway, policies, mapping, &inbound, mapped.drafts, digest, now)?;
     trace.events = events.len();
     let events = events.into_iter().map(|event| destined(policies, &inbound, event)).collect();
     let accepted = Accepted {
@@ -392,7 +385,7 @@ async fn map(
     Ok(mapped)
 }
 
-fn canonical(
+fn canonical_events(
     gateway: &Gateway,
     policies: &Snapshot,
     mapping: &Mapping,
@@ -418,99 +411,6 @@ fn destined(policies: &Snapshot, inbound: &Inbound, event: Event) -> (Event, Vec
         .map(|found| Destination { subscription: found.name.clone(), target: found.target.clone() })
         .collect();
     (event, destinations)
-}
-
-/// Proxy: the target's answer, mapped back, is the answer.
-#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
-async fn proxy(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    operation: &Operation,
-    contract: &Contract,
-    inbound: Inbound,
-    head: &Parts,
-    message_id: MessageId,
-    now: Time,
-    trace: &mut Trace,
-) -> Result<Answer, Refusal> {
-    let target = contract.target.as_ref().ok_or(Refusal::Mode(Mode::Proxy))?;
-    trace.mapper = contract.mapping.as_ref().map(Mapping::title);
-    let outbound = outward(gateway, policies, contract, &inbound, message_id, now, trace).await?;
-    let request = deliver::Request {
-        id: message_id.to_string(),
-        document: outbound,
-        at: gateway.clock.now(),
-        traceparent: head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned),
-        keep_bytes: usize::try_from(operation.body_max).unwrap_or(usize::MAX),
-    };
-    let failed =
-        |what: String, retryable| Refusal::Target { target: target.name.to_string(), what, retryable };
-    let answer = gateway.calls.call(Arc::clone(target), request).await;
-    let answer = answer.map_err(|error| failed(error.to_string(), true))?;
-    if answer.cut {
-        return Err(failed(format!("an answer of more than {} bytes", operation.body_max), false));
-    }
-    let Some((theirs, ours)) = contract.target_mapping.as_ref().zip(contract.mapping.as_ref()) else {
-        return Ok(passed_on(answer));
-    };
-    if !(200..300).contains(&answer.status) {
-        return Err(failed(format!("answered {}", answer.status), answer.status >= 500));
-    }
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let returned =
-        Document { media_type: answer.media_type.clone(), content: answer.content, parameters: Vec::new() };
-    if returned.content.is_empty() {
-        return Ok(plain(status, &returned.media_type, returned.content));
-    }
-    let inbound = Inbound { document: returned, ..inbound };
-    let digest = Digest::of(&inbound.document.content);
-    let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, now, trace).await?;
-    let events = canonical(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
-    let document =
-        from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
-    Ok(plain(status, &document.media_type, document.content))
-}
-
-/// What a proxy operation sends: the document as it came, the canonical events, or the target's own format.
-async fn outward(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    contract: &Contract,
-    inbound: &Inbound,
-    message_id: MessageId,
-    now: Time,
-    trace: &mut Trace,
-) -> Result<Document, Refusal> {
-    let Some(mapping) = &contract.mapping else { return Ok(inbound.document.clone()) };
-    let digest = Digest::of(&inbound.document.content);
-    let mapped = map(gateway, policies, mapping, inbound, Stage::Request, now, trace).await?;
-    let events = canonical(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
-    trace.events = events.len();
-    match &contract.target_mapping {
-        Some(theirs) => {
-            from_canonical(gateway, policies, theirs, inbound, events, Stage::Request, now, trace).await
-        }
-        None => Ok(canonical::document(&events, message_id)),
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
-async fn from_canonical(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    mapping: &Mapping,
-    inbound: &Inbound,
-    events: Vec<Event>,
-    stage: Stage,
-    now: Time,
-    trace: &mut Trace,
-) -> Result<Document, Refusal> {
-    let call = call(policies, mapping, inbound, stage, now);
-    let events = events.into_iter().map(|event| Recorded { event }).collect();
-    let ran = gateway.host.from_canonical(&mapping.mapper, call, events).await;
-    let ran = ran.map_err(|failure| refused(mapping, failure))?;
-    trace.cpu += ran.usage.cpu;
-    Ok(ran.value)
 }
 
 fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage, now: Time) -> Call {
@@ -581,11 +481,6 @@ fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
     answer
 }
 
-fn passed_on(answer: deliver::Answer) -> Answer {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    plain(status, &answer.media_type, answer.content)
-}
-
 fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(content));
     *answer.status_mut() = status;
@@ -603,107 +498,3 @@ fn dress(mut answer: Answer, permit: &Permit, selected: &Selected<'_>, path: &st
     answer
 }
 
-/// Idempotency keys whose first request is being served.
-#[derive(Clone, Default)]
-pub struct KeysInUse(Arc<Mutex<HashSet<(String, String)>>>);
-
-/// A key that this request alone uses, until it is dropped.
-struct InUse {
-    keys: KeysInUse,
-    entry: (String, String),
-    idempotency: Idempotency,
-    remembered: Option<Receipt>,
-}
-
-impl InUse {
-    async fn new(
-        gateway: &Gateway,
-        operation: &Operation,
-        inbound: &Inbound,
-        document: &Digest,
-        key: String,
-        now: Time,
-    ) -> Result<Self, Refusal> {
-        let partner = inbound.caller.partner.clone();
-        let entry = (partner.to_string(), key.clone());
-        let fingerprint = Digest::of(format!("{}\n{}\n{document}", operation.id, inbound.version).as_bytes());
-        if !gateway.keys.0.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone()) {
-            return Err(Refusal::KeyBusy);
-        }
-        let expires_at = now.after(operation.idempotency.ttl);
-        let idempotency = Idempotency { key: key.clone(), fingerprint, expires_at };
-        let mut in_use = Self { keys: gateway.keys.clone(), entry, idempotency, remembered: None };
-        if let Some(before) = gateway.journal.remembered(partner, key, now).await? {
-            if before.fingerprint != fingerprint {
-                return Err(Refusal::KeyReused);
-            }
-            in_use.remembered = Some(before.receipt);
-        }
-        Ok(in_use)
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.entry);
-    }
-}
-
-fn log(
-    trace: &Trace,
-    message_id: MessageId,
-    policies: &Snapshot,
-    started: Instant,
-    status: StatusCode,
-    refusal: Option<&Refusal>,
-) {
-    let partner = trace.caller.as_ref().map_or("-", |caller| caller.partner.as_str());
-    let operation = trace.operation.as_ref().map_or("-", |operation| operation.id.as_str());
-    let version = trace.version.as_deref().unwrap_or("-");
-    let mapper = trace.mapper.as_deref().unwrap_or("-");
-    let (took, revision) = (brief(started.elapsed()), policies.revision.as_str());
-    let (status, events, length) = (status.as_u16(), trace.events, trace.length);
-    match refusal {
-        None => tracing::info!(
-            %message_id, partner, operation, version, mapper, status, length, events, took, revision, "accepted"
-        ),
-        Some(refusal) => tracing::info!(
-            %message_id, partner, operation, version, mapper, status, length, took, revision,
-            reason = refusal.to_string(), "refused"
-        ),
-    }
-}
-
-/// Keeps a line about a refusal, so that its sender can look it up. Strangers and throttled calls leave none:
-/// they must not be able to fill the disk.
-async fn note(gateway: &Gateway, trace: &Trace, problem: &Problem, now: Time) {
-    let Some(caller) = &trace.caller else { return };
-    if matches!(problem.status, 404 | 405 | 429 | 503) {
-        return;
-    }
-    let refused = Refused {
-        message_id: problem.message_id,
-        partner: caller.partner.clone(),
-        operation: trace.operation.as_ref().map_or_else(|| "-".to_owned(), |operation| operation.id.clone()),
-        received_at: now,
-        revision: problem.revision.clone(),
-        length: trace.length,
-        problem: problem.json(),
-    };
-    if let Err(error) = gateway.journal.note_refusal(refused).await {
-        tracing::debug!(%error, "a refusal was not noted");
-    }
-}
-
-fn count(gateway: &Gateway, trace: &Trace, status: StatusCode, started: Instant) {
-    let labels = RequestLabels {
-        operation: trace.operation.as_ref().map_or_else(|| "-".to_owned(), |operation| operation.id.clone()),
-        partner: trace.caller.as_ref().map_or_else(|| "-".to_owned(), |caller| caller.partner.to_string()),
-        status: status.as_u16(),
-    };
-    gateway.metrics.requests.get_or_create(&labels).inc();
-    gateway.metrics.took.observe(started.elapsed().as_secs_f64());
-    if !trace.cpu.is_zero() {
-        gateway.metrics.mapping.observe(trace.cpu.as_secs_f64());
-    }
-}
