@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crossdock_mapper::{
     Context, Diagnostic, Event, Input, Location, Mapped, Mapper, Refusal,
     canonical::{
-        Address, Carrier, Decimal, Identifier, Item, Line, LineStatus, Lot, Pack, Party, Quantity, Reference,
+        Address, Carrier, Decimal, Identifier, Item, Line, Lot, Party, Quantity, Reference,
         ShipmentDispatched, Time,
     },
     export,
@@ -81,12 +81,10 @@ struct Shipped<'a> {
 fn map(from: &Confirmation<'_>) -> Result<Mapped, Refusal> {
     let warehouse = checked(Identifier::gln(&*from.warehouse_gln), || "/warehouseGln".to_owned())?;
     let dispatched = Time::at(&*from.shipped_at).actual();
+    // A list that grows moves, and what it leaves behind stays taken: memory is never given back within a message.
     let mut lines = Vec::with_capacity(from.lines.len());
-    let mut packs = Vec::with_capacity(from.lines.len());
-    for (index, shipped) in from.lines.iter().enumerate() {
-        let (line, pack) = line(index, shipped)?;
-        lines.push(line);
-        packs.push(pack);
+    for numbered in from.lines.iter().enumerate() {
+        lines.push(line(numbered)?);
     }
     let event = ShipmentDispatched {
         shipment: from.shipment_number.to_string(),
@@ -108,7 +106,6 @@ fn map(from: &Confirmation<'_>) -> Result<Mapped, Refusal> {
             ..Carrier::default()
         }),
         lines,
-        packs,
         ..ShipmentDispatched::default()
     };
     Ok(Event::new(&event)
@@ -128,7 +125,7 @@ fn address(to: &ShipTo<'_>) -> Address {
     }
 }
 
-fn line(index: usize, from: &Shipped<'_>) -> Result<(Line, Pack), Refusal> {
+fn line((index, from): (usize, &Shipped<'_>)) -> Result<Line, Refusal> {
     let place = |field: &str| format!("/lines/{index}/{field}");
     let gtin = checked(Identifier::gtin(&*from.gtin), || place("gtin"))?;
     let sscc = checked(Identifier::sscc(&*from.sscc), || place("sscc"))?;
@@ -139,16 +136,14 @@ fn line(index: usize, from: &Shipped<'_>) -> Result<(Line, Pack), Refusal> {
         let what = format!("`{}` is no unit that is known here", from.uom);
         Diagnostic::error("unknown-unit", what).at(Location::json_pointer(place("uom")))
     })?;
-    let line = Line {
+    Ok(Line {
         number: (index + 1).to_string(),
         item: Item { identifiers: vec![Identifier::new("sku", &*from.sku), gtin], description: None },
         shipped: Some(Quantity::new(value, Some(unit), &from.uom)),
-        status: Some(LineStatus::Complete),
         lots: vec![Lot { number: from.lot.to_string(), ..Lot::default() }],
-        packs: vec![sscc.value.clone()],
+        packs: vec![sscc.value],
         ..Line::default()
-    };
-    Ok((line, Pack { id: sscc.value.clone(), identifiers: vec![sscc], ..Pack::default() }))
+    })
 }
 
 fn unit(uom: &str) -> Option<&'static str> {
