@@ -259,7 +259,7 @@ async fn target_is_down_and_recovers(estate: &mut Estate, wms: &Partner) -> anyh
     let text = vec![
         "A system is down, and gets everything in order when it is back   globex-sap".to_owned(),
         format!(
-            "meanwhile  {accepted} shipments of order {order} accepted with 202; {tried} attempts failed, {during} arrived"
+            "meanwhile  {accepted} shipments of order {order} accepted with 202; attempts failed: {tried}, arrived: {during}"
         ),
         format!("back       after {}; all of it there {} later", brief(away), brief(recovered)),
         format!("order      {}", bills.join(", ")),
