@@ -196,8 +196,12 @@ impl Policies {
         let before = mappers.insert(mapper.name().clone(), mapper.clone());
         let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(|wrong| wrong.join("\n"))?;
-        keep(&self.store, mapper.name(), &wasm)
-            .map_err(|error| format!("the mapper could not be stored: {error}"))?;
+        let built_in = started.elapsed();
+        let (store, name) = (self.store.clone(), mapper.name().clone());
+        let kept = tokio::task::spawn_blocking(move || keep(&store, &name, &wasm)).await;
+        let kept = kept.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        kept.map_err(|error| format!("the mapper could not be stored: {error}"))?;
+        let started = std::time::Instant::now();
         state.mappers = mappers;
         let mut revision = self.publish(snapshot);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown(&state.mappers);
