@@ -234,7 +234,8 @@ fn an_event_leaves_as_a_cloud_event() {
     );
     assert_eq!(document(std::slice::from_ref(event), message).media_type, "application/cloudevents+json");
     assert_eq!(document(&[], message).content, Bytes::from_static(b"[]"));
-    let read = |events: &[Event]| serde_json::from_slice::<Value>(&document(events, message).content).unwrap();
+    let read =
+        |events: &[Event]| serde_json::from_slice::<Value>(&document(events, message).content).unwrap();
     assert_eq!(read(std::slice::from_ref(event)), cloud_event(event, message));
     let twice = [event.clone(), event.clone()];
     assert_eq!(read(&twice), Value::Array(twice.iter().map(|event| cloud_event(event, message)).collect()));
