@@ -1,0 +1,10 @@
+//! The gateway as its partners and operators meet it: the real binary, real sockets, real documents.
+
+#![allow(missing_docs, reason = "a test has no readers from outside")]
+
+mod delivery;
+mod job;
+mod keys;
+mod policies;
+mod refusals;
+mod world;
