@@ -2,9 +2,11 @@
 
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
+mod commands;
 mod delivery;
 mod job;
 mod keys;
 mod policies;
 mod refusals;
+mod server;
 mod world;

@@ -25,6 +25,7 @@ pub use client::{Reply, call, open};
 pub use estate::{ACME_KEY, Estate, GLOBEX_KEY};
 pub use issuer::Issuer;
 pub use receiver::{Received, Receiver};
+pub use warm::lend;
 
 /// Longest wait for something that should happen soon.
 pub const PATIENCE: Duration = Duration::from_secs(30);

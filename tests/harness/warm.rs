@@ -7,7 +7,10 @@ use tokio::sync::OnceCell;
 use crate::{Estate, Gateway, binary, estate::copy};
 
 /// Puts what was compiled before into a new data folder.
-pub(crate) async fn lend(data: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// No gateway comes up to compile it, or it cannot be copied.
+pub async fn lend(data: &Path) -> anyhow::Result<()> {
     static WARM: OnceCell<PathBuf> = OnceCell::const_new();
     let compiled = data.join("compiled");
     if compiled.exists() {
