@@ -67,7 +67,8 @@ async fn an_exception_is_found_understood_and_retried_from_the_command_line() ->
         text.contains("unknown customer") && text.contains(&format!("crossdock exception retry {id}")),
         "{text}"
     );
-    ensure!(!text.contains('\u{1b}'), "a target's answer reaches the terminal raw: {text:?}");
+    // What a target answers is shown, not obeyed: the rest of the escape sequence is plain text.
+    ensure!(text.contains("unknown customer [31m"), "{text:?}");
     world.portal.answer(|_| (200, String::new()));
     let text = printed(&world, &["exception", "retry", &id, "--by", "nina"]).await?;
     ensure!(text.contains("by nina"), "{text}");

@@ -84,7 +84,14 @@ async fn a_request_that_is_under_way_at_sigterm_is_finished_first() -> anyhow::R
     let address = gateway.address.clone();
     let finish = async {
         until("nobody new is let in", async || Ok(TcpStream::connect(&address).await.is_err())).await?;
-        stream.write_all(rest.as_bytes()).await?;
+        // A slow sender, for whom the gateway has to wait.
+        let mut pieces = rest.as_bytes().chunks(3);
+        until("all is sent", async || {
+            let Some(piece) = pieces.next() else { return Ok(true) };
+            stream.write_all(piece).await?;
+            Ok(false)
+        })
+        .await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         anyhow::Ok(answer)
