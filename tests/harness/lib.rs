@@ -17,14 +17,21 @@ use tokio::{
 
 mod client;
 mod estate;
+mod issuer;
 mod receiver;
+mod warm;
 
 pub use client::{Reply, call, open};
 pub use estate::{ACME_KEY, Estate, GLOBEX_KEY};
+pub use issuer::Issuer;
 pub use receiver::{Received, Receiver};
+pub use warm::lend;
 
 /// Longest wait for something that should happen soon.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for a gateway that compiles its mappers while other tests have the processors.
+const COMING_UP: Duration = Duration::from_secs(120);
 
 /// A running `crossdock serve`.
 pub struct Gateway {
@@ -42,6 +49,15 @@ impl Gateway {
     /// # Errors
     /// It did not come up; what it said is in the error.
     pub async fn start(estate: &Estate, data: &Path) -> anyhow::Result<Self> {
+        warm::lend(data).await?;
+        Self::start_cold(estate, data).await
+    }
+
+    /// The same, but mappers that this data folder has not seen are compiled anew.
+    ///
+    /// # Errors
+    /// It did not come up; what it said is in the error.
+    pub async fn start_cold(estate: &Estate, data: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(binary());
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies"]);
         command.arg(estate.folder()).arg("--data").arg(data);
@@ -52,12 +68,15 @@ impl Gateway {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{} does not start", binary().display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.context("the gateway did not come up in time")??;
+        let line =
+            timeout(COMING_UP, lines.next_line()).await.context("the gateway did not come up in time")??;
         let Some(line) = line else { bail!("the gateway ended before it served: {}", child.wait().await?) };
         let ready: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
         // Whatever else it prints must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let text = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| format!("no `{name}` in {line}"));
+        let text = |name: &str| {
+            ready[name].as_str().map(str::to_owned).with_context(|| format!("no `{name}` in {line}"))
+        };
         let token = std::fs::read_to_string(data.join("admin.token")).context("the admin token")?;
         Ok(Self { child, address: text("listen")?, admin: text("admin")?, token })
     }
@@ -100,7 +119,12 @@ impl Gateway {
     ///
     /// # Errors
     /// No answer came.
-    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> anyhow::Result<Reply> {
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<bytes::Bytes>,
+    ) -> anyhow::Result<Reply> {
         call(&self.address, "POST", path, headers, body.into()).await
     }
 
@@ -138,7 +162,10 @@ impl Gateway {
 ///
 /// # Errors
 /// It did not within [`PATIENCE`]; `what` says what was waited for.
-pub async fn until<F: AsyncFnMut() -> anyhow::Result<bool>>(what: &str, mut condition: F) -> anyhow::Result<()> {
+pub async fn until<F: AsyncFnMut() -> anyhow::Result<bool>>(
+    what: &str,
+    mut condition: F,
+) -> anyhow::Result<()> {
     let waited = timeout(PATIENCE, async {
         while !condition().await? {
             sleep(Duration::from_millis(10)).await;
@@ -155,11 +182,16 @@ pub fn root() -> PathBuf {
 
 /// A folder of shared test data, if it is there; with `CI` set it must be.
 pub fn shared(variable: &str, name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os(variable).map_or_else(|| root().join("../shared").join(name), PathBuf::from);
+    let folder =
+        std::env::var_os(variable).map_or_else(|| root().join("../shared").join(name), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} is absent, and CI is set: name it with {variable}", folder.display());
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is absent, and CI is set: name it with {variable}",
+        folder.display()
+    );
     eprintln!("{} is absent: skipped; name it with {variable}", folder.display());
     None
 }

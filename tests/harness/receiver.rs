@@ -116,7 +116,10 @@ async fn listen(listener: TcpListener, state: Arc<State>) {
             }
         });
         connections.spawn(async move {
-            let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
         while connections.try_join_next().is_some() {}
     }

@@ -1,0 +1,12 @@
+//! The gateway as its partners and operators meet it: the real binary, real sockets, real documents.
+
+#![allow(missing_docs, reason = "a test has no readers from outside")]
+
+mod commands;
+mod delivery;
+mod job;
+mod keys;
+mod policies;
+mod refusals;
+mod server;
+mod world;
