@@ -16,8 +16,8 @@ pub mod throttle;
 pub mod deliver;
 
 pub mod policy;
-pub mod refusal;
 pub mod problem;
+pub mod refusal;
 
 pub mod pipeline;
 

@@ -497,4 +497,3 @@ fn dress(mut answer: Answer, permit: &Permit, selected: &Selected<'_>, path: &st
     headers.extend(selected.fields(path));
     answer
 }
-

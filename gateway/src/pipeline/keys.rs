@@ -59,4 +59,3 @@ impl Drop for InUse {
         self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.entry);
     }
 }
-

@@ -110,4 +110,3 @@ fn passed_on(answer: deliver::Answer) -> Answer {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     plain(status, &answer.media_type, answer.content)
 }
-
