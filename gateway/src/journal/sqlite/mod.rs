@@ -139,7 +139,8 @@ impl Store {
         })
     }
 
-    /// Writes everything back and marks the store as closed in good order, so that the next start is quick.
+    /// Writes everything back and marks the store as closed in good order, so that the next start is quick. Later
+    /// commands fail; the folder is given back on drop.
     ///
     /// # Errors
     /// The store had stopped, or stops now.

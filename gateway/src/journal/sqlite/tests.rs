@@ -68,6 +68,7 @@ async fn a_store_that_was_closed_has_nothing_left_in_its_log() {
     let store = open(folder.path(), &maker).unwrap();
     fill(&store, &maker, &["a"]).await;
     store.close().await.unwrap();
+    drop(store);
     assert_eq!(fs::metadata(folder.path().join("journal.db-wal")).map_or(0, |found| found.len()), 0);
     let state: String = database(folder.path())
         .query_row("SELECT value FROM meta WHERE key = 'state'", [], |row| row.get(0))
@@ -144,6 +145,7 @@ async fn damage_is_found_after_a_kill() {
     let store = open(folder.path(), &maker).unwrap();
     fill(&store, &maker, &["a", "b", "c"]).await;
     store.close().await.unwrap();
+    drop(store);
     // Open and killed: the state says so, and the pages are all in the database.
     drop(open(folder.path(), &maker).unwrap());
     let path = folder.path().join("journal.db");
@@ -218,6 +220,7 @@ async fn an_io_error_stops_the_store_for_good() {
     let later = store.append(maker.document(Vec::new())).await;
     assert!(matches!(later, Err(Error::Stopped(_))), "{later:?}");
     assert!(store.close().await.is_err());
+    drop(store);
     let again = open(folder.path(), &maker).unwrap();
     assert_eq!(again.status().await.unwrap().messages, 1, "what was not acknowledged is not there");
 }
