@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use crate::{
     history::{Answered, Doc, History, judge},
     rough::Log,
-    storm::{TARGETS, all_delivered, ask_again, estate, post, read_journal},
+    single::post,
+    storm::{TARGETS, all_delivered, ask_again, estate, read_journal},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod churn;
 mod full;
 mod history;
 mod rough;
+mod single;
 mod storm;
 mod sync;
 

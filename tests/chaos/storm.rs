@@ -15,13 +15,7 @@ use crossdock_tests::{ACME_KEY, Estate, Gateway, PATIENCE, Reply, binary, mapper
 use http_body_util::{BodyExt, Full};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    sync::watch,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{process::Command, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     churn,
@@ -36,7 +30,7 @@ const CONFIRMATIONS: &str = "/shipments/confirmations";
 /// Between two tries of a client; a new address ends it at once.
 const CLIENT_PAUSE: Duration = Duration::from_millis(5);
 /// A gateway that does not answer for so long hangs.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(20);
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a run goes.
 #[derive(Clone, Copy, Debug)]
@@ -170,18 +164,6 @@ pub fn serve(estate: &Estate, data: &Path) -> Command {
     command
 }
 
-/// Where it listens, by the line that it prints when it serves; and the rest of its output, which must stay open.
-///
-/// # Errors
-/// It did not come up.
-pub async fn comes_up(child: &mut Child) -> anyhow::Result<(String, Lines<BufReader<ChildStdout>>)> {
-    let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
-    let line = timeout(PATIENCE, lines.next_line()).await.context("it did not come up in time")??;
-    let line = line.context("it ended before it served")?;
-    let ready: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
-    Ok((ready["listen"].as_str().context("an address")?.to_owned(), lines))
-}
-
 /// Kills it on its way up: while it verifies, recovers the log, or compiles.
 async fn kill_at_start(estate: &Estate, data: &Path, after_ms: u64) -> anyhow::Result<()> {
     let null = std::process::Stdio::null;
@@ -269,7 +251,8 @@ impl Clients {
     }
 }
 
-type Line = Option<hyper::client::conn::http1::SendRequest<Full<Bytes>>>;
+/// A connection, while it stands.
+pub type Line = Option<hyper::client::conn::http1::SendRequest<Full<Bytes>>>;
 
 /// Sends a document until it is acknowledged, as partners do: the same key after a broken connection and after every
 /// answer that says to try again.
@@ -295,7 +278,11 @@ async fn acknowledged(
     }
 }
 
-async fn send(doc: Doc, line: &mut Line, address: &str) -> anyhow::Result<Reply> {
+/// Sends a document on a connection, opening one where there is none.
+///
+/// # Errors
+/// No whole answer came.
+pub async fn send(doc: Doc, line: &mut Line, address: &str) -> anyhow::Result<Reply> {
     if line.as_ref().is_none_or(|line| line.is_closed()) {
         *line = Some(open(address).await?);
     }
@@ -332,14 +319,6 @@ fn document(doc: Doc) -> Bytes {
         .replace("{bol}", &token)
         .replace("{pro}", &token)
         .into()
-}
-
-/// Posts a document once, on a connection of its own.
-///
-/// # Errors
-/// No answer came.
-pub async fn post(address: &str, doc: Doc) -> anyhow::Result<Reply> {
-    timeout(CLIENT_PATIENCE, send(doc, &mut None, address)).await.context("no answer in time")?
 }
 
 /// The same keys with the same documents once more.

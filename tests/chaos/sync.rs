@@ -14,7 +14,8 @@ use tokio::{
 
 use crate::{
     history::{Answered, Doc, History, judge},
-    storm::{ask_again, comes_up, post, read_journal, serve, unlimited},
+    single::{comes_up, post},
+    storm::{ask_again, read_journal, serve, unlimited},
 };
 
 /// The subscriptions of the worked estate. Without them, acceptance alone writes.
@@ -45,7 +46,8 @@ async fn after_a_checkpoint_that_failed_nothing_is_acknowledged_and_what_was_is_
     }
     let folder = tempfile::tempdir()?;
     let mut run = Run { estate: quiet()?, answered: Vec::new(), next: 0 };
-    for when in [1, 2] {
+    // The log, then the database. The second sync of all is that of the folder, whose failure SQLite lets pass.
+    for when in [1, 3] {
         run.fail_one("journal-carry", when, folder.path()).await?;
     }
     run.all_is_there(folder.path()).await
@@ -84,7 +86,8 @@ impl Run {
             if reply.status == 202 {
                 ensure!(!failed, "a receipt after the store had stopped");
                 self.answered.push(Answered { doc, receipt: reply.json()? });
-                acknowledged += 1;
+                // What the round before left half done may be in the log: the start made it durable.
+                acknowledged += usize::from(reply.header("idempotency-replayed") != "true");
                 self.next += 1;
                 continue;
             }

@@ -30,8 +30,8 @@ use crate::{
 /// The partner that a mapper on the bench works for, if none is named.
 const PARTNER: &str = "bench";
 /// The number that a mapper gets where a context says nothing.
-pub(super) fn default_number(name: &String) -> (String, String) {
-    (name.clone(), CONTROL_NUMBER.to_owned())
+pub(super) fn default_number(name: &str) -> (String, String) {
+    (name.to_owned(), CONTROL_NUMBER.to_owned())
 }
 
 /// A control number where none is given; long enough for an ISA13, short enough for a GS06.
@@ -207,7 +207,7 @@ impl Setting {
         let mut control_numbers = told.control_numbers.0.clone();
         // A context that lists numbers lists all of them: a case may ask what happens where one is missing.
         if control_numbers.is_empty() {
-            control_numbers = manifest.control_numbers.iter().map(default_number).collect();
+            control_numbers = manifest.control_numbers.iter().map(|name| default_number(name)).collect();
         }
         let config = told
             .config

@@ -131,7 +131,8 @@ fn tell(told: &mut CaseContext, key: &str, value: &str, manifest: &Manifest) -> 
         "media_type" => told.media_type = Some(text),
         number if manifest.control_numbers.iter().any(|known| known == number) => {
             if told.control_numbers.0.is_empty() {
-                told.control_numbers.0 = manifest.control_numbers.iter().map(bench::default_number).collect();
+                told.control_numbers.0 =
+                    manifest.control_numbers.iter().map(|name| bench::default_number(name)).collect();
             }
             told.control_numbers.0.retain(|(known, _)| known != number);
             told.control_numbers.0.push((number.to_owned(), text));

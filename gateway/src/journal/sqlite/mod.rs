@@ -106,6 +106,9 @@ impl Store {
         let path = held.database();
         let mut db = connect(&path, false).map_err(unreadable)?;
         let found = schema::prepare(&mut db, estate)?;
+        if found == schema::Found::Unclean {
+            writer::carry_all(&db).map_err(unreadable)?;
+        }
         tracing::debug!(folder = %folder.display(), ?found, "store opened");
         let shared = Arc::new(Shared::new(Tally::count(&db).map_err(unreadable)?));
         let readers = (0..options.readers.max(1))

@@ -62,6 +62,20 @@ async fn what_was_answered_survives_a_kill() {
     assert_eq!(ready(&again, &maker).await, [3]);
 }
 
+/// A sync that failed leaves pages that read as if they were on the disk: only in the database, synced anew, they are.
+#[tokio::test]
+async fn after_a_kill_the_log_is_carried_back_before_the_store_is_used() {
+    let (maker, folder) = (Maker::new(), tempfile::tempdir().unwrap());
+    let store = open(folder.path(), &maker).unwrap();
+    fill(&store, &maker, &["a", "b"]).await;
+    drop(store);
+    let log = || fs::metadata(folder.path().join("journal.db-wal")).unwrap().len();
+    assert!(log() > 0, "it was not closed, so its log is there");
+    let again = open(folder.path(), &maker).unwrap();
+    assert_eq!(log(), 0);
+    assert_eq!(again.status().await.unwrap().messages, 2);
+}
+
 #[tokio::test]
 async fn a_store_that_was_closed_has_nothing_left_in_its_log() {
     let (maker, folder) = (Maker::new(), tempfile::tempdir().unwrap());

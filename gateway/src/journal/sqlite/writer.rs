@@ -438,6 +438,20 @@ fn carry(db: &Connection, how: &str) -> rusqlite::Result<Log> {
     }
 }
 
+/// Carries the whole log back before a store is used whose process ended without closing it. After a sync that failed the
+/// kernel counts as written what never reached the disk, and a later sync says nothing of it: read back it looks durable,
+/// and a receipt could be given again for it. Copied into the database and synced there, it is durable.
+pub(super) fn carry_all(db: &Connection) -> rusqlite::Result<()> {
+    match carry(db, "TRUNCATE") {
+        // A full disk must not keep the store from coming up: deliveries and questions go on.
+        Err(error) if matches!(Failure::of(&error), Some(Failure::Full)) => {
+            tracing::warn!(%error, "the log could not be carried back at the start");
+            Ok(())
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
 /// Carries the log back whenever it is woken, beside the writer: this way of doing it stops nobody.
 pub(super) fn carry_back(
     db: &Connection,
