@@ -201,7 +201,9 @@ fn explain(content: &[u8], error: &serde_json::Error) -> Refusal {
             let before: usize = lines.map(|line| line.len() + 1).sum();
             let offset = (before + error.column().saturating_sub(1)).min(content.len());
             let message: String = error.to_string().chars().take(300).collect();
-            Diagnostic::error("not-understood", message).at(place.bytes(offset, 1)).into()
+            // What ends too early is wrong at its end, where there is no byte to point at.
+            let length = usize::from(offset < content.len());
+            Diagnostic::error("not-understood", message).at(place.bytes(offset, length)).into()
         }
     }
 }
