@@ -319,5 +319,23 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<DecodingKey, &'static str> {
     if !odd(n) || !odd(e) || e.len() > 4 || e == [1] {
         return Err("has an impossible modulus or exponent");
     }
+    if has_roca_fingerprint(n) {
+        return Err("has a modulus of the kind that can be factored (ROCA, CVE-2017-15361)");
+    }
     Ok(DecodingKey::from_rsa_raw_components(n, e))
+}
+
+/// Whether a modulus bears the mark of the library whose keys can be factored: its primes are powers of 65537 modulo all
+/// small primes, and so is their product (Nemec et al., "The Return of Coppersmith's Attack", 2017, section 2.2). An
+/// honest modulus looks so once in 2^27.
+fn has_roca_fingerprint(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101,
+        103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.into_iter().all(|prime| {
+        let rest = modulus.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % prime);
+        let powers = std::iter::successors(Some(1), |power| Some(power * 65537 % prime));
+        powers.take(prime as usize).any(|power| power == rest)
+    })
 }
