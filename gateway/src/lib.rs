@@ -16,8 +16,10 @@ pub mod throttle;
 pub mod deliver;
 
 pub mod policy;
-pub mod problem;
+
 pub mod refusal;
+
+pub mod problem;
 
 pub mod pipeline;
 
