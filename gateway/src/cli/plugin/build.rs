@@ -3,47 +3,23 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use wit_component::ComponentEncoder;
 
 use super::{
-    command::{self, End, Line},
-    description::{self, Description},
+    description::{self, Description, Language},
+    language::{self, Here, Job, Made, Room, Toolchain},
     sources,
-    toolchain::{self, TARGET, Toolchain},
 };
 use crate::{
     mapper::{self, Host, Manifest},
     words::Digest,
 };
 
-/// What the compiler is told about every mapper, whatever its `Cargo.toml` says: the fastest code there is, and
-/// one set of settings for all, so that what they share is compiled once.
-const PROFILE: [(&str, &str); 6] = [
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
-    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
-    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
-    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
-    ("CARGO_PROFILE_RELEASE_STRIP", "true"),
-    ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
-];
-/// 48 KiB hold a JSON parser that recurses to its own bound of 128 levels, so that depth is refused and not a trap.
-const STACK: &str = "link-arg=-zstack-size=49152";
-/// With the stack first, running out of it traps instead of overwriting data.
-const STACK_FIRST: &str = "link-arg=--stack-first";
-/// As much as the host keeps resident for a mapper: within it a message costs no page fault.
-const MEMORY: &str = "link-arg=--initial-memory=131072";
 /// Raised when the way of building changes, so that nothing older is taken from the cache.
 const RECIPE: u32 = 1;
-
-/// The compiler may be silent while it links one large crate on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(900);
-/// Lines of the compiler's complaint that are kept.
-const COMPLAINT: usize = 200;
 
 /// A mapper that was built, now or before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,9 +49,9 @@ pub enum Error {
     /// Its sources cannot be read.
     #[error(transparent)]
     Sources(#[from] sources::Error),
-    /// Nothing here compiles Rust to WebAssembly.
+    /// Nothing here compiles its language to WebAssembly.
     #[error(transparent)]
-    Toolchain(#[from] toolchain::Missing),
+    Toolchain(#[from] language::Missing),
     /// The compiler refused it.
     #[error("{name} does not compile ({toolchain})\n{complaint}")]
     Compile {
@@ -83,19 +59,18 @@ pub enum Error {
         name: String,
         /// The toolchain, for people.
         toolchain: String,
-        /// The last lines of what cargo said.
+        /// The last lines of what the compiler said.
         complaint: String,
     },
     /// It compiled, but what came out is no mapper.
-    #[error(
-        "{name} compiles, but is no mapper that the gateway admits: {why}\n\
-         help: `crossdock_mapper::export!(…)` in src/lib.rs makes one of a type that implements `Mapper`"
-    )]
+    #[error("{name} compiles, but is no mapper that the gateway admits: {why}\nhelp: {entry}")]
     Encode {
         /// The mapper.
         name: String,
-        /// What the encoder says.
+        /// What the encoder or the admission says.
         why: String,
+        /// How a mapper comes to be one in its language.
+        entry: &'static str,
     },
     /// Its sources changed while it was compiled.
     #[error("{name} changed while it was built; build it again")]
@@ -120,6 +95,10 @@ pub struct Places {
     pub mappers: PathBuf,
     /// Cargo's target folder of all mappers, so that what they share is compiled once.
     pub target: PathBuf,
+    /// Compilers that are fetched for mappers alone.
+    pub tools: PathBuf,
+    /// What other languages' compilers keep for the next build.
+    pub work: PathBuf,
     /// Mappers in machine code, as the host keeps them.
     pub compiled: PathBuf,
 }
@@ -137,7 +116,25 @@ impl Places {
             source: io::Error::new(io::ErrorKind::NotFound, "neither XDG_CACHE_HOME nor HOME is set"),
         })?;
         let target = from("CROSSDOCK_GUEST_TARGET").unwrap_or_else(|| cache.join("guest-target"));
-        Ok(Self { mappers: cache.join("mappers"), target, compiled: cache.join("compiled") })
+        Ok(Self {
+            mappers: cache.join("mappers"),
+            target,
+            tools: cache.join("tools"),
+            work: cache.join("guest-work"),
+            compiled: cache.join("compiled"),
+        })
+    }
+
+    fn folder(&self, toolchain: &dyn Toolchain, sources: Digest) -> PathBuf {
+        let mut text = format!("{RECIPE} {}", toolchain.key()).into_bytes();
+        text.extend(sources.as_bytes());
+        self.mappers.join(&Digest::of(&text).to_string()[..16])
+    }
+
+    fn work(&self, language: Language) -> PathBuf {
+        match language {
+            Language::Rust => self.target.clone(),
+        }
     }
 }
 
@@ -156,34 +153,33 @@ pub fn build(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
 /// As [`build`].
 pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Result<Built, Error> {
     let description = Description::read(plugin)?;
-    let before = sources::read(plugin)?;
+    let room = language::room(description.language);
+    let before = sources::read(plugin, room.sources())?;
+    let machine = Here { folder: plugin };
     // Looking into the cache comes before fetching a toolchain: where that fails, it fails slowly.
-    let stored = |toolchain: &Toolchain| Stored::find(&places.folder(toolchain, before.all), &description);
-    if let Some(built) = toolchain::find_ready(plugin).as_ref().and_then(stored) {
+    let stored =
+        |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all), &description);
+    if let Some(built) = room.ready(&machine, &places.tools).and_then(|toolchain| stored(&*toolchain)) {
         return Ok(built);
     }
-    let toolchain = toolchain::find(plugin, progress)?;
-    if let Some(built) = stored(&toolchain) {
+    let toolchain = room.find(&machine, &places.tools, progress)?;
+    if let Some(built) = stored(&*toolchain) {
         return Ok(built);
     }
-    let core = compile(plugin, &description, &toolchain, places, progress)?;
+    progress(&format!("compiling {} with {}", description.name, toolchain.describe()));
+    let job = Job { plugin, work: &places.work(description.language), progress };
+    let made = toolchain.compile(&job).map_err(|complaint| Error::Compile {
+        name: description.name.to_string(),
+        toolchain: toolchain.describe(),
+        complaint,
+    })?;
     // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
-    let after = sources::read(plugin)?;
+    let after = sources::read(plugin, room.sources())?;
     if after.written != before.written {
         return Err(Error::Changed { name: description.name.to_string() });
     }
-    progress("encoding the component");
-    let wasm = component(&core, &description)?;
-    Stored::put(&places.folder(&toolchain, after.all), &description, &toolchain, &wasm)
-}
-
-impl Places {
-    fn folder(&self, toolchain: &Toolchain, sources: Digest) -> PathBuf {
-        let settings = format!("{RECIPE} {} {PROFILE:?} {STACK} {STACK_FIRST} {MEMORY}", toolchain.version);
-        let mut text = settings.into_bytes();
-        text.extend(sources.as_bytes());
-        self.mappers.join(&Digest::of(&text).to_string()[..16])
-    }
+    let wasm = finish(made, &description, room, progress)?;
+    Stored::put(&places.folder(&*toolchain, after.all), &description, &*toolchain, &wasm)
 }
 
 /// What lies beside a finished mapper.
@@ -209,7 +205,7 @@ impl Stored {
     fn put(
         folder: &Path,
         description: &Description,
-        toolchain: &Toolchain,
+        toolchain: &dyn Toolchain,
         wasm: &[u8],
     ) -> Result<Built, Error> {
         let file = Self::file(folder, description);
@@ -255,89 +251,6 @@ fn write(file: &Path, content: &[u8]) -> Result<(), Error> {
     fresh.persist(file).map(|_| ()).map_err(|error| store(error.error))
 }
 
-/// Compiles the core module.
-fn compile(
-    plugin: &Path,
-    description: &Description,
-    toolchain: &Toolchain,
-    places: &Places,
-    progress: &dyn Fn(&str),
-) -> Result<Vec<u8>, Error> {
-    progress(&format!("compiling {} with {}", description.name, toolchain.describe()));
-    let failed = |complaint: String| Error::Compile {
-        name: description.name.to_string(),
-        toolchain: toolchain.describe(),
-        complaint,
-    };
-    let file = match cargo(plugin, toolchain, places, &[STACK, STACK_FIRST, MEMORY], progress) {
-        // Much static data needs more memory than the usual from the start; the linker then decides how much.
-        Err(complaint) if complaint.contains("initial memory too small") => {
-            cargo(plugin, toolchain, places, &[STACK, STACK_FIRST], progress)
-        }
-        other => other,
-    };
-    let file = file.map_err(failed)?;
-    fs::read(&file).map_err(|source| Error::Store { path: file, source })
-}
-
-/// Runs cargo and gives the path of the module, or the last lines of what it complained about.
-fn cargo(
-    plugin: &Path,
-    toolchain: &Toolchain,
-    places: &Places,
-    link: &[&str],
-    progress: &dyn Fn(&str),
-) -> Result<PathBuf, String> {
-    let mut command = toolchain.cargo();
-    command.current_dir(plugin);
-    command.args(["rustc", "--release", "--lib", "--crate-type", "cdylib", "--target", TARGET]);
-    command.args(["--message-format", "json-render-diagnostics"]).args(toolchain.arguments());
-    command.arg("--").args(link.iter().flat_map(|argument| ["-C", argument]));
-    settle(&mut command, places);
-    let (mut module, mut complaint) = (None, Vec::new());
-    let end = command::run(&mut command, PATIENCE, &mut |line| match line {
-        Line::Out(line) => module = artifact(&line).or(module.take()),
-        Line::Err(line) => match line.trim_start().strip_prefix("Compiling ") {
-            Some(package) => progress(&format!("  {}", package.split(" (").next().unwrap_or(package))),
-            // Another build holds the target folder; without a word this would look like a standstill.
-            None if line.trim_start().starts_with("Blocking waiting") => {
-                progress("waiting for another build")
-            }
-            None => complaint.push(line),
-        },
-    });
-    match (end, module) {
-        (End::Fine, Some(module)) => Ok(module),
-        (End::Fine, None) => Err("cargo made no module: the package needs a library".to_owned()),
-        (End::Silent, _) => Err(format!("cargo said nothing for {} minutes", PATIENCE.as_secs() / 60)),
-        (End::Absent, _) => Err("cargo could not be started".to_owned()),
-        (End::Failed(_), _) => Err(complaint[complaint.len().saturating_sub(COMPLAINT)..].join("\n")),
-    }
-}
-
-/// The settings that are the same for every mapper.
-fn settle(command: &mut Command, places: &Places) {
-    command.env("CARGO_TARGET_DIR", &places.target).envs(PROFILE).env("CARGO_TERM_COLOR", "never");
-    // A panic's message names source files; the home of whoever built the mapper is nobody's business.
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    if let Some(home) = home {
-        command.env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=cargo", home.display()));
-    }
-}
-
-/// The module's path, if the line is cargo's word that it is made.
-fn artifact(line: &str) -> Option<PathBuf> {
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(default)]
-        filenames: Vec<PathBuf>,
-    }
-    let message: Message = serde_json::from_str(line).ok()?;
-    message.filenames.into_iter().find(|name| name.extension().is_some_and(|extension| extension == "wasm"))
-}
-
 /// The description as the host reads it.
 fn manifest(from: &Description) -> Manifest {
     Manifest {
@@ -355,11 +268,22 @@ fn manifest(from: &Description) -> Manifest {
     }
 }
 
-/// Encodes the component and writes the manifest into it.
-fn component(core: &[u8], description: &Description) -> Result<Vec<u8>, Error> {
-    let refused = |why: String| Error::Encode { name: description.name.to_string(), why };
-    let encode = || ComponentEncoder::default().validate(true).module(core)?.encode();
-    let wasm = encode().map_err(|error| refused(format!("{error:#}")))?;
+/// Makes a mapper of what the compiler made: encoded where need be, with its manifest.
+fn finish(
+    made: Made,
+    description: &Description,
+    room: &dyn Room,
+    progress: &dyn Fn(&str),
+) -> Result<Vec<u8>, Error> {
+    let refused =
+        |why: String| Error::Encode { name: description.name.to_string(), why, entry: room.entry() };
+    let wasm = match made {
+        Made::Module(core) => {
+            progress("encoding the component");
+            let encode = || ComponentEncoder::default().validate(true).module(&core)?.encode();
+            encode().map_err(|error| refused(format!("{error:#}")))?
+        }
+    };
     let wasm = mapper::with_manifest(&wasm, &manifest(description));
     // A module that exports nothing encodes as well; what the gateway would refuse is said here already.
     let found = Host::inspect(&wasm).map_err(|rejection| refused(rejection.to_string()))?;
@@ -373,16 +297,9 @@ fn component(core: &[u8], description: &Description) -> Result<Vec<u8>, Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn cargos_word_about_the_module_is_found_among_its_others() {
-        let said =
-            r#"{"reason":"compiler-artifact","filenames":["/t/x.d","/t/release/x.wasm"],"fresh":false}"#;
-        assert_eq!(artifact(said), Some(PathBuf::from("/t/release/x.wasm")));
-        for other in
-            [r#"{"reason":"build-finished","success":true}"#, "", "Compiling", r#"{"filenames":["a.rlib"]}"#]
-        {
-            assert_eq!(artifact(other), None, "{other}");
-        }
+    fn component(core: &[u8], description: &Description) -> Result<Vec<u8>, Error> {
+        let room = language::room(description.language);
+        finish(Made::Module(core.to_vec()), description, room, &|_| ())
     }
 
     #[test]
@@ -405,8 +322,8 @@ mod tests {
             "{name: a, version: 1.0.0, contract: 'crossdock:mapper@1.0.0', language: rust, directions: [to-canonical], canonical: v1}",
         )
         .unwrap();
-        let toolchain = Stored { digest: Digest::of(b"wasm"), toolchain: "rustc".into() };
-        fs::write(root.path().join("built.json"), serde_json::to_vec(&toolchain).unwrap()).unwrap();
+        let note = Stored { digest: Digest::of(b"wasm"), toolchain: "rustc".into() };
+        fs::write(root.path().join("built.json"), serde_json::to_vec(&note).unwrap()).unwrap();
         assert_eq!(Stored::find(root.path(), &description), None);
         fs::write(root.path().join("a-1.0.0.wasm"), b"wasm").unwrap();
         let found = Stored::find(root.path(), &description).unwrap();
@@ -419,13 +336,14 @@ mod tests {
     #[test]
     fn a_new_mapper_builds_once_and_is_admitted() {
         let root = tempfile::tempdir().unwrap();
-        if toolchain::find_ready(root.path()).is_none() {
+        let places = Places { mappers: root.path().join("mappers"), ..Places::usual().unwrap() };
+        let rust = language::room(Language::Rust);
+        if rust.ready(&Here { folder: root.path() }, &places.tools).is_none() {
             assert!(env::var_os("CI").is_none(), "no toolchain here compiles mappers, so nothing was tested");
             eprintln!("no toolchain here compiles mappers; this test was left out");
             return;
         }
-        let folder = super::super::new::make("fresh", root.path(), root.path()).unwrap();
-        let places = Places { mappers: root.path().join("mappers"), ..Places::usual().unwrap() };
+        let folder = super::super::new::make("fresh", Language::Rust, root.path(), root.path()).unwrap();
         let built = build_in(&folder, &places, &|_| ()).unwrap();
         assert!(!built.cached);
         let found = Host::inspect(&fs::read(&built.wasm).unwrap()).unwrap();

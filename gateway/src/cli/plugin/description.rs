@@ -76,10 +76,11 @@ impl From<Direction> for mapper::Direction {
 }
 
 /// A language that `plugin build` can compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub enum Language {
-    /// Rust, by cargo.
+    /// Rust, by cargo
     Rust,
 }
 

@@ -8,6 +8,7 @@ mod compare;
 mod damage;
 pub mod description;
 mod inspect;
+pub mod language;
 mod laws;
 mod locate;
 mod new;
@@ -17,7 +18,6 @@ mod run;
 mod show;
 mod sources;
 mod test;
-pub mod toolchain;
 mod written;
 
 use std::{
@@ -55,8 +55,8 @@ enum PluginCommand {
     New(new::NewArgs),
     /// Build mappers into components.
     ///
-    /// Needs a toolchain that compiles Rust to wasm32-unknown-unknown, and finds or provides one: the installed
-    /// target, rustup, Debian's packages. What did not change since the last build is not built again.
+    /// Finds or provides a toolchain for the mapper's language, and says which. What did not change since the last
+    /// build is not built again.
     #[command(
         after_help = "Examples:\n  crossdock plugin build x12-wms\n  crossdock plugin build plugins/x12-wms --out dist"
     )]

@@ -5,43 +5,45 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{DONE, USE, complain, description::FILE, locate};
+use super::{
+    DONE, USE, complain,
+    description::{FILE, Language},
+    language, locate,
+};
 use crate::words::MapperName;
 
-/// The template's files and their places; `{{name}}` and `{{sdk}}` in them are filled in.
-const TEMPLATE: [(&str, &str); 11] = [
-    ("Cargo.toml", include_str!("../../../../plugin-sdk/rust/template/Cargo.toml.in")),
-    ("src/lib.rs", include_str!("../../../../plugin-sdk/rust/template/src/lib.rs")),
-    (FILE, include_str!("../../../../plugin-sdk/rust/template/mapper.yaml")),
-    ("README.md", include_str!("../../../../plugin-sdk/rust/template/README.md")),
-    ("cases/release/in.json", include_str!("../../../../plugin-sdk/rust/template/cases/release/in.json")),
-    ("cases/release/out.json", include_str!("../../../../plugin-sdk/rust/template/cases/release/out.json")),
+/// What every template shares; `{{name}}` and the like are filled in.
+const SHARED: [(&str, &str); 9] = [
+    (FILE, include_str!("../../../../plugin-sdk/template/mapper.yaml")),
+    ("README.md", include_str!("../../../../plugin-sdk/template/README.md")),
+    ("cases/release/in.json", include_str!("../../../../plugin-sdk/template/cases/release/in.json")),
+    ("cases/release/out.json", include_str!("../../../../plugin-sdk/template/cases/release/out.json")),
     (
         "cases/confirmation/context.json",
-        include_str!("../../../../plugin-sdk/rust/template/cases/confirmation/context.json"),
+        include_str!("../../../../plugin-sdk/template/cases/confirmation/context.json"),
     ),
     (
         "cases/confirmation/in.json",
-        include_str!("../../../../plugin-sdk/rust/template/cases/confirmation/in.json"),
+        include_str!("../../../../plugin-sdk/template/cases/confirmation/in.json"),
     ),
     (
         "cases/confirmation/out.json",
-        include_str!("../../../../plugin-sdk/rust/template/cases/confirmation/out.json"),
+        include_str!("../../../../plugin-sdk/template/cases/confirmation/out.json"),
     ),
     (
         "cases/confirmation-without-number/in.json",
-        include_str!("../../../../plugin-sdk/rust/template/cases/confirmation-without-number/in.json"),
+        include_str!("../../../../plugin-sdk/template/cases/confirmation-without-number/in.json"),
     ),
     (
         "cases/confirmation-without-number/out.json",
-        include_str!("../../../../plugin-sdk/rust/template/cases/confirmation-without-number/out.json"),
+        include_str!("../../../../plugin-sdk/template/cases/confirmation-without-number/out.json"),
     ),
 ];
 
-/// The SDK in the source tree that this binary was built from.
-const BUILT_FROM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk/rust");
+/// The SDKs in the source tree that this binary was built from.
+const BUILT_FROM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk");
 
 /// What `plugin new` is told.
 #[derive(Debug, Args)]
@@ -51,17 +53,10 @@ pub(super) struct NewArgs {
     name: String,
     /// The language that it is written in.
     #[arg(long, value_enum, default_value = "rust")]
-    lang: Lang,
+    lang: Language,
     /// The folder to make it in; `plugins/` here or above if none is given, else the current folder.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-}
-
-/// Languages that there is a template for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Lang {
-    /// Rust
-    Rust,
 }
 
 /// Why there is no new mapper.
@@ -77,10 +72,15 @@ pub(super) enum Error {
     Exists(PathBuf),
     /// The SDK is nowhere to be found.
     #[error(
-        "the mapper SDK was not found: no `plugin-sdk/rust` above {} or the current folder, nor at {BUILT_FROM}\n\
-         help: run this inside a checkout of the gateway's source", .0.display()
+        "the mapper SDK was not found: no `plugin-sdk/{sdk}` above {} or the current folder, nor in {BUILT_FROM}\n\
+         help: run this inside a checkout of the gateway's source", parent.display()
     )]
-    NoSdk(PathBuf),
+    NoSdk {
+        /// Its folder's name.
+        sdk: &'static str,
+        /// Where the mapper was to be.
+        parent: PathBuf,
+    },
     /// A file cannot be written.
     #[error("{}: {source}", path.display())]
     Write {
@@ -93,18 +93,18 @@ pub(super) enum Error {
 
 /// Runs it and gives the exit code.
 pub(super) fn run(args: &NewArgs, here: &Path) -> u8 {
-    let Lang::Rust = args.lang;
     let parent = match &args.dir {
         Some(folder) => here.join(folder),
         None => locate::plugins(here).unwrap_or_else(|| here.to_owned()),
     };
-    match make(&args.name, &parent, here) {
+    match make(&args.name, args.lang, &parent, here) {
         Ok(folder) => {
+            let main = language::room(args.lang).template().main;
             let shown = folder.strip_prefix(here).unwrap_or(&folder).display().to_string();
             anstream::println!("{shown}");
             anstream::eprintln!(
                 "a mapper that works: it reads a warehouse's ship confirmation and writes an order release\n\
-                 next\n  test    crossdock plugin test {shown}\n  edit    {shown}/src/lib.rs, {shown}/mapper.yaml\n  \
+                 next\n  test    crossdock plugin test {shown}\n  edit    {shown}/{main}, {shown}/mapper.yaml\n  \
                  try     crossdock plugin run {shown} {shown}/cases/confirmation/in.json"
             );
             DONE
@@ -114,7 +114,7 @@ pub(super) fn run(args: &NewArgs, here: &Path) -> u8 {
 }
 
 /// Makes the mapper's folder in `parent` and gives its path.
-pub(super) fn make(name: &str, parent: &Path, here: &Path) -> Result<PathBuf, Error> {
+pub(super) fn make(name: &str, language: Language, parent: &Path, here: &Path) -> Result<PathBuf, Error> {
     let fine = name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains('.');
     if !fine || MapperName::new(name).is_err() {
         return Err(Error::Name(name.chars().take(80).collect()));
@@ -123,20 +123,30 @@ pub(super) fn make(name: &str, parent: &Path, here: &Path) -> Result<PathBuf, Er
     if folder.symlink_metadata().is_ok() {
         return Err(Error::Exists(folder));
     }
-    let sdk = sdk(parent, here).ok_or_else(|| Error::NoSdk(parent.to_owned()))?;
-    let sdk = relative(&folder, &sdk).display().to_string().replace('\\', "/");
-    for (place, text) in TEMPLATE {
+    let template = language::room(language).template();
+    let sdk = match template.sdk {
+        Some(sdk) => {
+            let found = find_sdk(sdk, parent, here);
+            let found = found.ok_or_else(|| Error::NoSdk { sdk, parent: parent.to_owned() })?;
+            relative(&folder, &found).display().to_string().replace('\\', "/")
+        }
+        None => String::new(),
+    };
+    for (place, text) in template.files.iter().chain(&SHARED) {
         let path = folder.join(place);
         let text = text.replace("{{name}}", name).replace("{{sdk}}", &sdk);
+        let text =
+            text.replace("{{language}}", &language.to_string()).replace("{{natively}}", template.natively);
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
         made.and_then(|()| fs::write(&path, text)).map_err(|source| Error::Write { path, source })?;
     }
     Ok(folder)
 }
 
-fn sdk(parent: &Path, here: &Path) -> Option<PathBuf> {
-    let above = parent.ancestors().chain(here.ancestors()).map(|folder| folder.join("plugin-sdk/rust"));
-    above.chain([PathBuf::from(BUILT_FROM)]).find(|sdk| sdk.join("Cargo.toml").is_file())
+fn find_sdk(sdk: &str, parent: &Path, here: &Path) -> Option<PathBuf> {
+    let above = parent.ancestors().chain(here.ancestors()).map(|folder| folder.join("plugin-sdk"));
+    let each = above.chain([PathBuf::from(BUILT_FROM)]).map(|sdks| sdks.join(sdk));
+    each.into_iter().find(|sdk| sdk.is_dir())
 }
 
 /// The way from `folder` to `to` where they have a folder in common below the root, else `to` itself.
@@ -159,45 +169,61 @@ fn relative(folder: &Path, to: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     #[test]
     fn a_new_mapper_has_its_name_and_its_sdk_in_every_file() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("plugin-sdk/rust")).unwrap();
-        fs::create_dir_all(root.path().join("plugins")).unwrap();
-        fs::write(root.path().join("plugin-sdk/rust/Cargo.toml"), "").unwrap();
-        let folder = make("acme-wms", &root.path().join("plugins"), root.path()).unwrap();
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("\"../../plugin-sdk/rust\""), "{manifest}");
-        for (place, _) in TEMPLATE {
-            let text = fs::read_to_string(folder.join(place)).unwrap();
-            assert!(!text.contains("{{"), "{place}: {text}");
+        let plugins = root.path().join("plugins");
+        fs::create_dir_all(&plugins).unwrap();
+        for language in Language::value_variants() {
+            let name = format!("acme-{language}");
+            let folder = make(&name, *language, &plugins, root.path()).unwrap();
+            for place in all(&folder) {
+                let text = fs::read_to_string(&place).unwrap();
+                assert!(!text.contains("{{"), "{}: {text}", place.display());
+            }
+            let found = super::super::description::Description::read(&folder).unwrap();
+            assert_eq!((found.name.as_str(), found.language), (name.as_str(), *language));
+            let cases = super::super::cases::read(&folder).unwrap();
+            assert_eq!(cases.into_iter().filter(Result::is_ok).count(), 3);
+            assert!(folder.join(language::room(*language).template().main).is_file());
         }
-        assert!(super::super::description::Description::read(&folder).is_ok());
-        assert_eq!(super::super::cases::read(&folder).unwrap().into_iter().filter(Result::is_ok).count(), 3);
+        let manifest = fs::read_to_string(plugins.join("acme-rust/Cargo.toml")).unwrap();
+        assert!(manifest.contains("\"../../plugin-sdk/rust\""), "{manifest}");
     }
 
     #[test]
-    fn every_file_of_the_template_is_there() {
-        let folder = Path::new(BUILT_FROM).join("template");
-        let mut found = 0;
-        let mut queue = vec![folder];
+    fn every_file_of_the_templates_is_there() {
+        let sdks = Path::new(BUILT_FROM);
+        let files = |folder: &str| all(&sdks.join(folder)).len();
+        assert_eq!(files("template"), SHARED.len());
+        assert_eq!(files("rust/template"), language::room(Language::Rust).template().files.len());
+    }
+
+    fn all(folder: &Path) -> Vec<PathBuf> {
+        let (mut found, mut queue) = (Vec::new(), vec![folder.to_owned()]);
         while let Some(next) = queue.pop() {
-            for entry in next.read_dir().unwrap().flatten() {
-                if entry.path().is_dir() { queue.push(entry.path()) } else { found += 1 }
+            for path in next.read_dir().unwrap().flatten().map(|entry| entry.path()) {
+                if path.is_dir() { queue.push(path) } else { found.push(path) }
             }
         }
-        assert_eq!(found, TEMPLATE.len());
+        found
     }
 
     #[test]
     fn nothing_is_overwritten_and_odd_names_are_refused() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("there")).unwrap();
-        assert!(matches!(make("there", root.path(), root.path()), Err(Error::Exists(_))));
+        assert!(matches!(make("there", Language::Rust, root.path(), root.path()), Err(Error::Exists(_))));
         for name in ["", "Acme", "../up", "a/b", "1st", "a.b", "a b", &"a".repeat(65)] {
-            assert!(matches!(make(name, root.path(), root.path()), Err(Error::Name(_))), "{name}");
+            assert!(
+                matches!(make(name, Language::Rust, root.path(), root.path()), Err(Error::Name(_))),
+                "{name}"
+            );
         }
     }
 }

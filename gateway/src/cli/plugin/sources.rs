@@ -1,4 +1,4 @@
-//! The digest of everything that a mapper is compiled from: its folder, and the folders that it depends on by path.
+//! The digest of everything that a mapper is compiled from: its folder, and what its language adds.
 
 use std::{
     collections::BTreeSet,
@@ -6,16 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::language;
 use crate::words::Digest;
 
 /// More files or bytes than that are no mapper's sources.
 const FILES: usize = 5000;
 const BYTES: u64 = 64 << 20;
 
-/// Folders that nothing is compiled from.
-const ASIDE: [&str; 6] = ["target", "cases", "template", "tests", "examples", "benches"];
-/// The lock file, which a first build writes.
-const LOCK: &str = "Cargo.lock";
+/// The folder of cases, from which nothing is compiled in any language.
+const CASES: &str = "cases";
 
 /// Why the sources could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +45,8 @@ pub(super) struct Sources {
 }
 
 /// Reads the sources of the mapper in `folder`.
-pub(super) fn read(folder: &Path) -> Result<Sources, Error> {
-    let mut reader = Reader { folder, files: 0, bytes: 0, text: Vec::new() };
+pub(super) fn read(folder: &Path, language: language::Sources) -> Result<Sources, Error> {
+    let mut reader = Reader { folder, language, files: 0, bytes: 0, text: Vec::new() };
     let mut seen = BTreeSet::new();
     let mut queue = vec![folder.to_owned()];
     while let Some(next) = queue.pop() {
@@ -56,11 +55,11 @@ pub(super) fn read(folder: &Path) -> Result<Sources, Error> {
             continue;
         }
         reader.folder(&whole, &whole)?;
-        queue.extend(dependencies(&whole));
+        queue.extend((language.elsewhere)(&whole));
     }
     let written = Digest::of(&reader.text);
     let mut all = reader.text;
-    if let Ok(lock) = fs::read(folder.join(LOCK)) {
+    if let Some(lock) = language.lock.and_then(|lock| fs::read(folder.join(lock)).ok()) {
         all.extend(Digest::of(&lock).as_bytes());
     }
     Ok(Sources { written, all: Digest::of(&all) })
@@ -68,6 +67,7 @@ pub(super) fn read(folder: &Path) -> Result<Sources, Error> {
 
 struct Reader<'a> {
     folder: &'a Path,
+    language: language::Sources,
     files: usize,
     bytes: u64,
     text: Vec<u8>,
@@ -87,9 +87,11 @@ impl Reader<'_> {
             let hidden = name.as_encoded_bytes().starts_with(b".");
             // A link to a folder may lead round in circles; cargo compiles nothing behind one that is not named.
             let is_folder = entry.file_type().map_err(unreadable)?.is_dir();
-            if is_folder && !hidden && !ASIDE.iter().any(|aside| name == *aside) {
+            let aside = || name == CASES || self.language.aside.iter().any(|aside| name == *aside);
+            let lock = || self.language.lock.is_some_and(|lock| name == lock);
+            if is_folder && !hidden && !aside() {
                 self.folder(root, &path)?;
-            } else if !is_folder && !hidden && name != LOCK && path.is_file() {
+            } else if !is_folder && !hidden && !lock() && path.is_file() {
                 self.file(root, &path)?;
             }
         }
@@ -112,39 +114,13 @@ impl Reader<'_> {
     }
 }
 
-/// The folders and files that a package's `Cargo.toml` names as paths, the contract of the SDK that it is in, and
-/// the workspace that it inherits from. One too many only builds once too often.
-fn dependencies(package: &Path) -> Vec<PathBuf> {
-    let Ok(text) = fs::read_to_string(package.join("Cargo.toml")) else { return Vec::new() };
-    let mut found: Vec<PathBuf> =
-        paths(&text).map(|path| package.join(path)).filter(|path| path.exists()).collect();
-    for above in package.ancestors().skip(1).take(4) {
-        if above.join("wit/mapper.wit").is_file() {
-            found.push(above.join("wit"));
-        }
-        let workspace = above.join("Cargo.toml");
-        let inherits = text.contains("workspace = true");
-        if inherits && fs::read_to_string(&workspace).is_ok_and(|text| text.contains("[workspace]")) {
-            found.push(workspace);
-        }
-    }
-    found
-}
-
-/// The values of the keys `path` in a `Cargo.toml`, read without understanding the rest of it.
-fn paths(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| {
-        line.match_indices("path").filter_map(|(at, word)| {
-            let rest = line[at + word.len()..].trim_start().strip_prefix('=')?.trim_start();
-            let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''))?;
-            rest[1..].split(quote).next()
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::description::Language, *};
+
+    fn read(plugin: &Path) -> Result<Sources, Error> {
+        super::read(plugin, language::room(Language::Rust).sources())
+    }
 
     fn write(root: &Path, name: &str, text: &str) {
         let path = root.join(name);
@@ -214,11 +190,5 @@ mod tests {
         let before = read(&plugin).unwrap();
         fs::rename(plugin.join("src/lib.rs"), plugin.join("src/main.rs")).unwrap();
         assert_ne!(read(&plugin).unwrap(), before);
-    }
-
-    #[test]
-    fn path_keys_are_found_in_every_form() {
-        let text = "a = { path = \"../a\", version = \"1\" }\n[lib]\npath='src/lib.rs'\n# path = \"x\"\npath-like = 1";
-        assert_eq!(paths(text).collect::<Vec<_>>(), ["../a", "src/lib.rs"]);
     }
 }

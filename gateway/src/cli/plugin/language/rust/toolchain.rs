@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::command::{self, End, Line};
+use super::super::machine::{self, ASK, Machine, Missing};
 
 /// The target that mappers are compiled for: no WASI, nothing to import but the contract.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
@@ -17,16 +17,12 @@ pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's packages that compile for it; its plain `rustc` is older than the code of the mappers.
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 
-/// Asking a compiler for its version; a proxy of rustup may have to load a little first.
-const ASK: Duration = Duration::from_secs(30);
 /// The target's library is 20 MB; without a network rustup gives up after a second or two by itself.
 const DOWNLOAD: Duration = Duration::from_secs(90);
-/// Debian's packages are 400 MB.
-const INSTALL: Duration = Duration::from_secs(1200);
 
 /// How a toolchain was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// The user's toolchain has the target.
     Installed,
     /// rustup fetched the target just now.
@@ -37,7 +33,7 @@ pub enum Way {
 
 /// A toolchain that compiles mappers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Toolchain {
+pub(super) struct Toolchain {
     /// How it was come by.
     pub way: Way,
     /// What the compiler says of itself: `rustc 1.95.0 (59807616e 2026-04-14)`.
@@ -47,59 +43,38 @@ pub struct Toolchain {
     linker: Option<PathBuf>,
 }
 
-/// None of the ways leads to a toolchain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no toolchain on this machine compiles Rust to {TARGET}\n{}\n\
-     help: install Rust by https://rustup.rs and run `rustup target add {TARGET}`;\n      \
-     on Debian, as root: apt-get install {}", listed(.tried), DEBIAN.join(" ")
-)]
-pub struct Missing {
-    /// What was tried, and what came of it.
-    pub tried: Vec<String>,
+/// A toolchain that is there, without changing the machine: no download, no installation.
+pub(super) fn ready(machine: &dyn Machine) -> Option<Toolchain> {
+    installed(machine).or_else(|_| debian(machine)).ok()
 }
 
-fn listed(tried: &[String]) -> String {
-    tried.iter().map(|line| format!("  tried {line}")).collect::<Vec<_>>().join("\n")
-}
-
-/// What the search may do to the machine; the tests put a scripted one in its place.
-pub(super) trait Machine {
-    /// Runs a program in the mapper's folder; the lines that it printed, standard output first.
-    fn run(&self, program: &str, arguments: &[&str], patience: Duration) -> Result<String, String>;
-    /// Whether there is something at the path.
-    fn exists(&self, path: &Path) -> bool;
-    /// Whether a folder holds a file that begins so.
-    fn holds(&self, folder: &Path, prefix: &str) -> bool;
-    /// Whether packages may be installed.
-    fn is_root(&self) -> bool;
-}
-
-/// Finds a toolchain for the mapper in `folder`.
+/// Finds a toolchain, or provides one.
 ///
 /// # Errors
 /// No way leads to one; the error lists what was tried.
-pub fn find(folder: &Path, progress: &dyn Fn(&str)) -> Result<Toolchain, Missing> {
-    find_on(&Here { folder }, progress)
-}
-
-/// The same without changing the machine: no download, no installation.
-pub fn find_ready(folder: &Path) -> Option<Toolchain> {
-    let here = Here { folder };
-    installed(&here).or_else(|_| debian(&here)).ok()
-}
-
-fn find_on(machine: &dyn Machine, progress: &dyn Fn(&str)) -> Result<Toolchain, Missing> {
+pub(super) fn find(machine: &dyn Machine, progress: &dyn Fn(&str)) -> Result<Toolchain, Missing> {
     let mut tried = Vec::new();
+    find_by(machine, progress, &mut tried).ok_or_else(|| Missing {
+        what: "Rust to wasm32-unknown-unknown",
+        tried,
+        help: format!(
+            "install Rust by https://rustup.rs and run `rustup target add {TARGET}`;\n      \
+             on Debian, as root: apt-get install {}",
+            DEBIAN.join(" ")
+        ),
+    })
+}
+
+fn find_by(machine: &dyn Machine, progress: &dyn Fn(&str), tried: &mut Vec<String>) -> Option<Toolchain> {
     match installed(machine) {
-        Ok(toolchain) => return Ok(toolchain),
+        Ok(toolchain) => return Some(toolchain),
         Err(why) => tried.push(format!("the installed toolchain: {why}")),
     }
     if machine.run("rustup", &["--version"], ASK).is_ok() {
         progress(&format!("fetching {TARGET} by rustup"));
         match machine.run("rustup", &["target", "add", TARGET], DOWNLOAD) {
             Ok(_) => match installed(machine) {
-                Ok(toolchain) => return Ok(Toolchain { way: Way::Rustup, ..toolchain }),
+                Ok(toolchain) => return Some(Toolchain { way: Way::Rustup, ..toolchain }),
                 Err(why) => tried.push(format!("`rustup target add {TARGET}`: it ended well, but {why}")),
             },
             Err(why) => tried.push(format!("`rustup target add {TARGET}`: {why}")),
@@ -108,22 +83,14 @@ fn find_on(machine: &dyn Machine, progress: &dyn Fn(&str)) -> Result<Toolchain, 
         tried.push("rustup: it is not installed".to_owned());
     }
     match debian(machine) {
-        Ok(toolchain) => return Ok(toolchain),
+        Ok(toolchain) => return Some(toolchain),
         Err(why) => tried.push(format!("Debian's packages: {why}")),
     }
-    if !machine.exists(Path::new("/etc/debian_version")) {
-        return Err(Missing { tried });
-    }
-    if !machine.is_root() {
-        tried.push("installing Debian's packages: only root may".to_owned());
-        return Err(Missing { tried });
-    }
-    progress(&format!("installing {} (400 MB, once)", DEBIAN.join(", ")));
-    match install(machine).and_then(|()| debian(machine)) {
-        Ok(toolchain) => Ok(toolchain),
+    match machine::install(machine, &DEBIAN, progress).and_then(|()| debian(machine)) {
+        Ok(toolchain) => Some(toolchain),
         Err(why) => {
             tried.push(format!("installing Debian's packages: {why}"));
-            Err(Missing { tried })
+            None
         }
     }
 }
@@ -163,17 +130,6 @@ fn debian(machine: &dyn Machine) -> Result<Toolchain, String> {
     })
 }
 
-fn install(machine: &dyn Machine) -> Result<(), String> {
-    let mut arguments = vec!["-y", "--no-install-recommends", "-o", "Acquire::http::Timeout=20", "install"];
-    arguments.extend(DEBIAN);
-    if machine.run("apt-get", &arguments, INSTALL).is_ok() {
-        return Ok(());
-    }
-    // A fresh container knows no package until it has asked once.
-    machine.run("apt-get", &["-o", "Acquire::http::Timeout=20", "update"], INSTALL)?;
-    machine.run("apt-get", &arguments, INSTALL).map(|_| ())
-}
-
 fn compiler_version(machine: &dyn Machine, rustc: &str) -> Result<String, String> {
     let said = machine.run(rustc, &["--version"], ASK).map_err(|why| format!("{rustc}: {why}"))?;
     said.lines()
@@ -184,7 +140,7 @@ fn compiler_version(machine: &dyn Machine, rustc: &str) -> Result<String, String
 
 impl Toolchain {
     /// For people: which compiler, and how it was come by.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let version = self.version.split(" (").next().unwrap_or(&self.version);
         match self.way {
             Way::Installed => format!("{version}, target {TARGET} installed"),
@@ -218,100 +174,9 @@ impl Toolchain {
     }
 }
 
-/// The machine that this runs on.
-struct Here<'a> {
-    folder: &'a Path,
-}
-
-impl Machine for Here<'_> {
-    fn run(&self, program: &str, arguments: &[&str], patience: Duration) -> Result<String, String> {
-        let (mut out, mut last) = (String::new(), String::new());
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.folder);
-        // Without a network the answer should be no at once, not after several tries.
-        command.envs([
-            ("RUSTUP_MAX_RETRIES", "0"),
-            ("RUSTUP_DOWNLOAD_TIMEOUT", "15"),
-            ("DEBIAN_FRONTEND", "noninteractive"),
-        ]);
-        let end = command::run(&mut command, patience, &mut |line| match line {
-            Line::Out(line) => {
-                out.push_str(&line);
-                out.push('\n');
-            }
-            Line::Err(line) if !line.trim().is_empty() => last = line.trim().to_owned(),
-            Line::Err(_) => {}
-        });
-        match end {
-            End::Fine => Ok(out),
-            End::Failed(_) if last.is_empty() => Err("it failed without a word".to_owned()),
-            End::Failed(_) => Err(last),
-            End::Silent => Err(format!("stopped after {} s without a word", patience.as_secs())),
-            End::Absent => Err("it is not installed".to_owned()),
-        }
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        path.exists()
-    }
-
-    fn holds(&self, folder: &Path, prefix: &str) -> bool {
-        let Ok(entries) = folder.read_dir() else { return false };
-        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-    }
-
-    fn is_root(&self) -> bool {
-        // SAFETY: geteuid takes nothing, touches no memory and cannot fail.
-        unsafe { libc::geteuid() == 0 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    /// A machine by a script: which commands answer what, which paths are there, and what a command changes.
-    #[derive(Default)]
-    struct Scripted {
-        answers: Vec<(&'static str, Result<&'static str, &'static str>)>,
-        paths: Vec<&'static str>,
-        appears: Vec<(&'static str, &'static str)>,
-        there: RefCell<Vec<&'static str>>,
-        asked: RefCell<Vec<String>>,
-        root: bool,
-    }
-
-    impl Machine for Scripted {
-        fn run(&self, program: &str, arguments: &[&str], _: Duration) -> Result<String, String> {
-            let asked = format!("{program} {}", arguments.join(" "));
-            let answer = self.answers.iter().find(|(begin, _)| asked.starts_with(begin));
-            if matches!(answer, Some((_, Ok(_)))) {
-                let new = self.appears.iter().filter(|(begin, _)| asked.starts_with(begin));
-                self.there.borrow_mut().extend(new.map(|(_, path)| *path));
-            }
-            self.asked.borrow_mut().push(asked);
-            match answer {
-                Some((_, Ok(said))) => Ok((*said).to_owned()),
-                Some((_, Err(why))) => Err((*why).to_owned()),
-                None => Err("it is not installed".to_owned()),
-            }
-        }
-
-        fn exists(&self, path: &Path) -> bool {
-            let path = path.to_str().expect("the tests use plain paths");
-            self.paths.contains(&path) || self.there.borrow().contains(&path)
-        }
-
-        fn holds(&self, folder: &Path, _: &str) -> bool {
-            self.exists(folder)
-        }
-
-        fn is_root(&self) -> bool {
-            self.root
-        }
-    }
+    use super::{super::super::machine::scripted::Scripted, *};
 
     const RUST: [(&str, Result<&str, &str>); 3] = [
         ("rustc --version", Ok("rustc 1.95.0 (59807616e 2026-04-14)\n")),
@@ -324,7 +189,7 @@ mod tests {
         ["/usr/bin/cargo", "/usr/lib/rustlib/src/rust/library/std/Cargo.toml", "/usr/bin/wasm-ld"];
 
     fn find(machine: &Scripted) -> Result<Toolchain, Missing> {
-        find_on(machine, &|_| ())
+        super::find(machine, &|_| ())
     }
 
     #[test]
@@ -334,7 +199,7 @@ mod tests {
         let toolchain = find(&machine).unwrap();
         assert_eq!((toolchain.way, toolchain.linker.clone()), (Way::Installed, None));
         assert_eq!(toolchain.describe(), "rustc 1.95.0, target wasm32-unknown-unknown installed");
-        assert!(!machine.asked.borrow().iter().any(|asked| asked.starts_with("rustup")));
+        assert!(!machine.was_asked("rustup"));
     }
 
     #[test]
@@ -362,7 +227,7 @@ mod tests {
         assert_eq!(toolchain.way, Way::Debian);
         assert_eq!(toolchain.linker.as_deref(), Some(Path::new("/usr/bin/wasm-ld")));
         assert_eq!(toolchain.arguments(), ["-Zbuild-std=std,panic_abort"]);
-        assert!(!machine.asked.borrow().iter().any(|asked| asked.starts_with("apt-get")));
+        assert!(!machine.was_asked("apt-get"));
     }
 
     #[test]
