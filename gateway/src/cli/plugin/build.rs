@@ -134,6 +134,7 @@ impl Places {
     fn work(&self, language: Language) -> PathBuf {
         match language {
             Language::Rust => self.target.clone(),
+            other => self.work.join(other.to_string()),
         }
     }
 }
@@ -278,12 +279,10 @@ fn finish(
     let refused =
         |why: String| Error::Encode { name: description.name.to_string(), why, entry: room.entry() };
     let wasm = match made {
-        Made::Module(core) => {
-            progress("encoding the component");
-            let encode = || ComponentEncoder::default().validate(true).module(&core)?.encode();
-            encode().map_err(|error| refused(format!("{error:#}")))?
-        }
+        Made::Module(core) => encode(&core, progress),
+        Made::Untyped(core) => language::contract::with_type(core).and_then(|core| encode(&core, progress)),
     };
+    let wasm = wasm.map_err(|error| refused(format!("{error:#}")))?;
     let wasm = mapper::with_manifest(&wasm, &manifest(description));
     // A module that exports nothing encodes as well; what the gateway would refuse is said here already.
     let found = Host::inspect(&wasm).map_err(|rejection| refused(rejection.to_string()))?;
@@ -291,6 +290,11 @@ fn finish(
         return Err(refused(obstacle.to_string()));
     }
     Ok(wasm)
+}
+
+fn encode(core: &[u8], progress: &dyn Fn(&str)) -> anyhow::Result<Vec<u8>> {
+    progress("encoding the component");
+    ComponentEncoder::default().validate(true).module(core)?.encode()
 }
 
 #[cfg(test)]

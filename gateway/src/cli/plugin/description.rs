@@ -82,12 +82,15 @@ impl From<Direction> for mapper::Direction {
 pub enum Language {
     /// Rust, by cargo
     Rust,
+    /// C, by clang or Zig
+    C,
 }
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rust => f.write_str("rust"),
+            Self::C => f.write_str("c"),
         }
     }
 }

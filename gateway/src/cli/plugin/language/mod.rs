@@ -1,20 +1,37 @@
 //! Languages that mappers are written in, one room each: where its toolchain comes from, how a folder is compiled,
 //! what it is compiled from, and a small mapper to begin with.
 
+mod c;
+pub(super) mod contract;
 mod machine;
 mod rust;
+mod tools;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 pub use machine::Missing;
 pub(super) use machine::{Here, Machine};
 
-use super::description::Language;
+use super::{
+    command::{self, End, Line},
+    description::Language,
+};
+
+/// A compiler may be silent for long on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Lines of a compiler's complaint that are kept.
+const COMPLAINT: usize = 200;
 
 /// The room of a language.
 pub(super) fn room(language: Language) -> &'static dyn Room {
     match language {
         Language::Rust => &rust::Rust,
+        Language::C => &c::C,
     }
 }
 
@@ -73,6 +90,8 @@ pub(super) struct Job<'a> {
 pub(super) enum Made {
     /// A core module with the contract's functions and its type: a component when it is encoded.
     Module(Vec<u8>),
+    /// The same without the type.
+    Untyped(Vec<u8>),
 }
 
 /// What a mapper is compiled from.
@@ -97,4 +116,33 @@ pub(super) struct Template {
     pub natively: &'static str,
     /// The SDK's folder in the gateway's sources, where the mapper refers to it and does not have it by itself.
     pub sdk: Option<&'static str>,
+}
+
+impl Job<'_> {
+    /// A folder for what the compiler leaves; it goes with its owner.
+    fn scratch(&self) -> Result<tempfile::TempDir, String> {
+        fs::create_dir_all(self.work)
+            .and_then(|()| tempfile::tempdir_in(self.work))
+            .map_err(|error| format!("{}: {error}", self.work.display()))
+    }
+}
+
+/// Runs a compiler to its end.
+///
+/// # Errors
+/// The last lines of what it said, on either stream: some complain on standard output.
+fn run_compiler(command: &mut Command, progress: &dyn Fn(&str)) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut said = Vec::new();
+    let end = command::run(command, PATIENCE, &mut |line| {
+        let (Line::Out(line) | Line::Err(line)) = line;
+        progress(&format!("  {line}"));
+        said.push(line);
+    });
+    match end {
+        End::Fine => Ok(()),
+        End::Failed(_) => Err(said[said.len().saturating_sub(COMPLAINT)..].join("\n")),
+        End::Silent => Err(format!("{name} said nothing for {} minutes", PATIENCE.as_secs() / 60)),
+        End::Absent => Err(format!("{name} could not be started")),
+    }
 }

@@ -7,14 +7,13 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use serde::Deserialize;
 
 use super::{
     super::command::{self, End, Line},
-    Job, Machine, Made, Missing, Room, Sources, Template,
+    COMPLAINT, Job, Machine, Made, Missing, PATIENCE, Room, Sources, Template,
 };
 use toolchain::{TARGET, Toolchain};
 
@@ -34,11 +33,6 @@ const STACK: &str = "link-arg=-zstack-size=49152";
 const STACK_FIRST: &str = "link-arg=--stack-first";
 /// As much as the host keeps resident for a mapper: within it a message costs no page fault.
 const MEMORY: &str = "link-arg=--initial-memory=131072";
-
-/// The compiler may be silent while it links one large crate on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(900);
-/// Lines of the compiler's complaint that are kept.
-const COMPLAINT: usize = 200;
 
 /// The room of Rust.
 pub(super) struct Rust;
