@@ -84,6 +84,12 @@ pub enum Language {
     Rust,
     /// C, by clang or Zig
     C,
+    /// JavaScript, in QuickJS
+    JavaScript,
+    /// TypeScript, in QuickJS
+    TypeScript,
+    /// Python, in CPython
+    Python,
 }
 
 impl fmt::Display for Language {
@@ -91,6 +97,9 @@ impl fmt::Display for Language {
         match self {
             Self::Rust => f.write_str("rust"),
             Self::C => f.write_str("c"),
+            Self::JavaScript => f.write_str("javascript"),
+            Self::TypeScript => f.write_str("typescript"),
+            Self::Python => f.write_str("python"),
         }
     }
 }

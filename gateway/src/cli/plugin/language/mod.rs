@@ -3,7 +3,9 @@
 
 mod c;
 pub(super) mod contract;
+mod javascript;
 mod machine;
+mod python;
 mod rust;
 mod tools;
 
@@ -32,6 +34,9 @@ pub(super) fn room(language: Language) -> &'static dyn Room {
     match language {
         Language::Rust => &rust::Rust,
         Language::C => &c::C,
+        Language::JavaScript => &javascript::JavaScript::Plain,
+        Language::TypeScript => &javascript::JavaScript::Typed,
+        Language::Python => &python::Python,
     }
 }
 
@@ -92,6 +97,8 @@ pub(super) enum Made {
     Module(Vec<u8>),
     /// The same without the type.
     Untyped(Vec<u8>),
+    /// A component.
+    Component(Vec<u8>),
 }
 
 /// What a mapper is compiled from.

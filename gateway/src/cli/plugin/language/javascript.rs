@@ -1,0 +1,212 @@
+//! Mappers in JavaScript and TypeScript: bundled by esbuild, put into a component with QuickJS by componentize-qjs.
+//! The SDK lies in the mapper's folder, in `sdk/`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, contract,
+    machine::{self, ASK},
+    run_compiler,
+    tools::FromNpm,
+};
+
+/// The bundler, and what puts an engine and its script into a component.
+const TOOLS: FromNpm = FromNpm {
+    name: "javascript",
+    package: include_str!("../../../../../plugin-sdk/tools/javascript/package.json"),
+    pinned: include_str!("../../../../../plugin-sdk/tools/javascript/package-lock.json"),
+    size: "15 MB",
+};
+
+/// One file of what the engine understands; what the gateway gives stays an import.
+const BUNDLE: [&str; 5] =
+    ["--bundle", "--format=esm", "--target=es2022", "--external:crossdock:*", "--log-level=warning"];
+/// No event loop and nothing of WASI is left. An instance lives for one message, so nothing is collected.
+const COMPONENT: [&str; 3] = ["--sync", "--stub-wasi", "--disable-gc"];
+
+const SDK: &str = include_str!("../../../../../plugin-sdk/js/crossdock.ts");
+const TYPES: &str = include_str!("../../../../../plugin-sdk/js/contract.d.ts");
+
+/// The rooms of JavaScript and TypeScript, which differ in how a mapper begins.
+pub(super) enum JavaScript {
+    /// `mapper.js`.
+    Plain,
+    /// `mapper.ts`.
+    Typed,
+}
+
+struct Tools {
+    folder: PathBuf,
+    node: String,
+    main: &'static str,
+}
+
+impl Room for JavaScript {
+    fn template(&self) -> Template {
+        let files: &[_] = match self {
+            Self::Plain => &[
+                ("mapper.js", include_str!("../../../../../plugin-sdk/js/template/mapper.js")),
+                ("sdk/crossdock.ts", SDK),
+                ("sdk/contract.d.ts", TYPES),
+            ],
+            Self::Typed => &[
+                ("mapper.ts", include_str!("../../../../../plugin-sdk/js/template-ts/mapper.ts")),
+                ("tsconfig.json", include_str!("../../../../../plugin-sdk/js/template-ts/tsconfig.json")),
+                ("sdk/crossdock.ts", SDK),
+                ("sdk/contract.d.ts", TYPES),
+            ],
+        };
+        Template { files, main: self.main(), natively: "", sdk: None }
+    }
+
+    fn sources(&self) -> Sources {
+        // What npm installs is what the lock file says, which counts.
+        Sources { aside: &["node_modules", "tests"], lock: None, elsewhere: |_| Vec::new() }
+    }
+
+    fn ready(&self, machine: &dyn Machine, tools: &Path) -> Option<Box<dyn Toolchain>> {
+        let folder = TOOLS.folder(tools);
+        if !machine.exists(&folder) {
+            return None;
+        }
+        let node = node(machine).ok()?;
+        Some(Box::new(Tools { folder, node, main: self.main() }))
+    }
+
+    fn find(
+        &self,
+        machine: &dyn Machine,
+        tools: &Path,
+        progress: &dyn Fn(&str),
+    ) -> Result<Box<dyn Toolchain>, Missing> {
+        let mut tried = Vec::new();
+        match find(machine, tools, progress, &mut tried) {
+            Some((folder, node)) => Ok(Box::new(Tools { folder, node, main: self.main() })),
+            None => Err(Missing {
+                what: "JavaScript to a component",
+                tried,
+                help: "install Node.js 18 or newer with npm; on Debian, as root: apt-get install nodejs npm"
+                    .into(),
+            }),
+        }
+    }
+
+    fn entry(&self) -> &'static str {
+        "`export const { toCanonical, fromCanonical, acknowledge } = mapper({ … })` makes one"
+    }
+}
+
+impl JavaScript {
+    fn main(&self) -> &'static str {
+        match self {
+            Self::Plain => "mapper.js",
+            Self::Typed => "mapper.ts",
+        }
+    }
+}
+
+fn find(
+    machine: &dyn Machine,
+    tools: &Path,
+    progress: &dyn Fn(&str),
+    tried: &mut Vec<String>,
+) -> Option<(PathBuf, String)> {
+    let node = match node(machine) {
+        Ok(node) => node,
+        Err(why) => {
+            tried.push(format!("node: {why}"));
+            match machine::install(machine, &["nodejs", "npm"], progress).and_then(|()| node(machine)) {
+                Ok(node) => node,
+                Err(why) => {
+                    tried.push(format!("installing Debian's packages: {why}"));
+                    return None;
+                }
+            }
+        }
+    };
+    let folder = TOOLS.folder(tools);
+    if machine.exists(&folder) {
+        return Some((folder, node));
+    }
+    match TOOLS.fetch(machine, tools, progress) {
+        Ok(folder) => Some((folder, node)),
+        Err(why) => {
+            tried.push(format!("fetching esbuild and componentize-qjs from npm: {why}"));
+            None
+        }
+    }
+}
+
+fn node(machine: &dyn Machine) -> Result<String, String> {
+    machine.run("node", &["--version"], ASK).map(|said| said.trim().to_owned())
+}
+
+impl Toolchain for Tools {
+    fn describe(&self) -> String {
+        format!("{}, {} on Node.js {}", pinned("componentize-qjs"), pinned("esbuild"), self.node)
+    }
+
+    fn key(&self) -> String {
+        // Which Node.js runs the compilers does not decide over what they make.
+        format!("{} {BUNDLE:?} {COMPONENT:?}", TOOLS.pinned)
+    }
+
+    fn compile(&self, job: &Job<'_>) -> Result<Made, String> {
+        let out = job.scratch()?;
+        let (script, wasm) = (out.path().join("mapper.js"), out.path().join("mapper.wasm"));
+        let wit = out.path().join("mapper.wit");
+        fs::write(&wit, contract::TEXT).map_err(|error| format!("{}: {error}", wit.display()))?;
+        let mut esbuild = self.command("esbuild");
+        esbuild.arg(self.main).args(BUNDLE).arg(format!("--outfile={}", script.display()));
+        run_compiler(esbuild.current_dir(job.plugin), job.progress)?;
+        let mut componentize = self.command("componentize-qjs");
+        componentize.arg("--wit").arg(&wit).arg("--js").arg(&script).args(["--world", contract::WORLD]);
+        componentize.args(COMPONENT).arg("--output").arg(&wasm);
+        run_compiler(componentize.current_dir(out.path()), job.progress)?;
+        fs::read(&wasm).map(Made::Component).map_err(|error| format!("{}: {error}", wasm.display()))
+    }
+}
+
+impl Tools {
+    fn command(&self, name: &str) -> Command {
+        Command::new(self.folder.join("node_modules/.bin").join(name))
+    }
+}
+
+/// A tool and the version that `package.json` pins.
+fn pinned(name: &str) -> String {
+    let package: serde_json::Value = serde_json::from_str(TOOLS.package).unwrap_or_default();
+    format!("{name} {}", package["dependencies"][name].as_str().unwrap_or("of no version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::machine::scripted::Scripted, *};
+
+    fn found(machine: &Scripted) -> Result<String, String> {
+        let tools = tempfile::tempdir().unwrap();
+        let found = JavaScript::Plain.find(machine, tools.path(), &|_| ()).map(|found| found.describe());
+        found.map_err(|missing| missing.to_string())
+    }
+
+    #[test]
+    fn the_tools_are_fetched_where_node_is_there() {
+        let answers =
+            vec![("node --version", Ok("v20.1.0\n")), ("npm --version", Ok("9")), ("npm ci", Ok(""))];
+        let said = found(&Scripted { answers, ..Scripted::default() }).unwrap();
+        assert!(said.starts_with("componentize-qjs 0.") && said.ends_with("Node.js v20.1.0"), "{said}");
+    }
+
+    #[test]
+    fn without_node_or_npm_each_way_is_listed_with_what_came_of_it() {
+        let text = found(&Scripted::default()).unwrap_err();
+        assert!(text.contains("node: it is not installed") && text.contains("this is no Debian"), "{text}");
+        let answers = vec![("node --version", Ok("v20.1.0\n"))];
+        let text = found(&Scripted { answers, ..Scripted::default() }).unwrap_err();
+        assert!(text.contains("npm is not installed; on Debian"), "{text}");
+    }
+}
