@@ -302,8 +302,7 @@ function recorded({ id, source, recordedAt, event }: any): Recorded {
 const bytes = (list: Uint8Array | number[]) => (list instanceof Uint8Array ? list : Uint8Array.from(list));
 
 function parse(text: string): any {
-  // The engine's own parser would run out of stack.
-  if (isDeep(text)) refuse("not-understood", "the JSON is nested more than 1,000 deep");
+  if (isDeep(text)) refuse("not-understood", `the JSON is nested more than ${DEPTH} deep`);
   try {
     // Looking at every value costs as much as the rest, so it is done where a number asks for it.
     if (!/[0-9][.eE]|-0|[0-9]{16}/.test(text)) return JSON.parse(text);
@@ -320,12 +319,15 @@ function parse(text: string): any {
   }
 }
 
+/** Deeper than any document; the engine's own parser would run out of stack. */
+const DEPTH = 1000;
+
 function isDeep(text: string): boolean {
-  if (text.split(/[[{]/, 1001).length <= 1000) return false;
+  if (text.split(/[[{]/, DEPTH + 2).length <= DEPTH + 1) return false;
   let depth = 0;
-  for (const bracket of text.replace(/"(?:[^"\\]|\\.)*"|[^[\]{}"]+/gs, "")) {
-    depth += bracket === "[" || bracket === "{" ? 1 : -1;
-    if (depth > 1000) return true;
+  for (const [found] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    depth += found === "[" || found === "{" ? 1 : found === "]" || found === "}" ? -1 : 0;
+    if (depth > DEPTH) return true;
   }
   return false;
 }
@@ -352,7 +354,7 @@ function encode(text: string): Uint8Array {
   return (Uint8Array as any).fromBase64(btoa(latin));
 }
 
-const isAscii = (text: string) => /^[\x00-\x7f]*$/.test(text);
+const isAscii = (text: string) => !/[^\x00-\x7f]/.test(text);
 
 /** Where the first bytes are that are no character. */
 function validUpTo(bytes: Uint8Array): number {

@@ -13,7 +13,9 @@ three of them: `to_canonical`, `from_canonical` and `acknowledge`. One that it l
 Everything is imported when the mapper is built; nothing can be when it runs.
 """
 
+import gc
 import json
+import re
 import traceback
 from dataclasses import dataclass, field
 
@@ -24,6 +26,13 @@ from wit_world.imports import log as _log, tables as _tables, types as wit
 Context = wit.Context
 Location = wit.Location
 Outcome = wit.Outcome
+
+
+# An instance lives for one message: looking for garbage would only touch all of the interpreter's memory.
+gc.disable()
+
+# Deeper than any document; the interpreter's own parser would run out of stack.
+DEPTH = 1000
 
 
 class Refusal(Exception):
@@ -172,6 +181,8 @@ def _no_number(word):
 
 
 def _parse(text):
+    if _is_deep(text):
+        refuse("not-understood", f"the JSON is nested more than {DEPTH} deep")
     try:
         return json.loads(text, parse_float=str, parse_constant=_no_number)
     except json.JSONDecodeError as error:
@@ -180,6 +191,17 @@ def _parse(text):
         refuse("not-understood", error.msg, place)
     except (ValueError, RecursionError) as error:
         refuse("not-understood", str(error))
+
+
+def _is_deep(text):
+    if text.count("[") + text.count("{") <= DEPTH:
+        return False
+    depth = 0
+    for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, flags=re.DOTALL):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > DEPTH:
+            return True
+    return False
 
 
 def _written(value):

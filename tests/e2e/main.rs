@@ -6,6 +6,7 @@ mod commands;
 mod delivery;
 mod job;
 mod keys;
+mod languages;
 mod policies;
 mod refusals;
 mod server;

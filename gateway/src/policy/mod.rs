@@ -18,7 +18,7 @@ pub mod report;
 mod secrets;
 mod source;
 mod targets;
-mod units;
+pub mod units;
 mod watch;
 
 pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};

@@ -22,6 +22,7 @@ use crate::{
         Call, Context, Failure, Host, Limits, LoadError, Manifest, Mapped, Mapper, Ran, Recorded, Settings,
         Stage, Tables,
     },
+    policy::units,
     words::{
         ApiName, Clock, Diagnostic, Digest, Document, Draft, Event, IdSource, PartnerName, Random, Time,
     },
@@ -92,6 +93,7 @@ pub(super) struct Setting {
     context: Context,
     tables: Arc<Tables>,
     api: ApiName,
+    limits: Limits,
 }
 
 impl<'a> Bench<'a> {
@@ -227,7 +229,11 @@ impl Setting {
         };
         let tables = tables.map_or_else(|| Ok(Tables::new()), read_tables)?;
         let api = ApiName::new(PARTNER).expect("the bench's name keeps the rule for names");
-        Ok(Self { partner, context, tables: Arc::new(tables), api })
+        let mut limits = Limits::default();
+        if let Some(cpu) = &told.mapper_limits.cpu {
+            limits.cpu = units::duration(cpu).map_err(|error| format!("mapper_limits.cpu: {error}"))?;
+        }
+        Ok(Self { partner, context, tables: Arc::new(tables), api, limits })
     }
 
     fn call(&self) -> Call {
@@ -235,7 +241,7 @@ impl Setting {
             partner: self.partner.clone(),
             context: self.context.clone(),
             tables: Arc::clone(&self.tables),
-            limits: Limits::default(),
+            limits: self.limits,
         }
     }
 }

@@ -68,6 +68,16 @@ pub(super) struct CaseContext {
     pub media_type: Option<String>,
     /// Path, query and file name of the document.
     pub parameters: PairsForm,
+    /// What the operation grants beyond the defaults.
+    pub mapper_limits: CaseLimits,
+}
+
+/// Limits of a case, as an operation's policy writes them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CaseLimits {
+    /// CPU time: `50ms`.
+    pub cpu: Option<String>,
 }
 
 /// Why a case cannot be run.

@@ -132,7 +132,8 @@ pub(super) fn make(name: &str, language: Language, parent: &Path, here: &Path) -
         }
         None => String::new(),
     };
-    for (place, text) in template.files.iter().chain(&SHARED) {
+    // A language may have its own form of what is shared.
+    for (place, text) in SHARED.iter().chain(template.files) {
         let path = folder.join(place);
         let text = text.replace("{{name}}", name).replace("{{sdk}}", &sdk);
         let text =
@@ -201,7 +202,19 @@ mod tests {
         let sdks = Path::new(BUILT_FROM);
         let files = |folder: &str| all(&sdks.join(folder)).len();
         assert_eq!(files("template"), SHARED.len());
-        assert_eq!(files("rust/template"), language::room(Language::Rust).template().files.len());
+        let rooms = [
+            (Language::Rust, "rust/template"),
+            (Language::C, "c/template"),
+            (Language::JavaScript, "js/template"),
+            (Language::TypeScript, "js/template-ts"),
+            (Language::Python, "python/template"),
+        ];
+        assert_eq!(rooms.len(), Language::value_variants().len());
+        for (language, folder) in rooms {
+            let written = language::room(language).template().files;
+            let own = written.iter().filter(|(place, _)| !place.starts_with("sdk/")).count();
+            assert_eq!(files(folder), own, "{folder}");
+        }
     }
 
     fn all(folder: &Path) -> Vec<PathBuf> {

@@ -39,6 +39,21 @@ impl Room for Python {
             files: &[
                 ("mapper.py", include_str!("../../../../../plugin-sdk/python/template/mapper.py")),
                 ("sdk/crossdock.py", include_str!("../../../../../plugin-sdk/python/crossdock.py")),
+                // The first message after a start may take more CPU than an operation grants unasked.
+                (
+                    "cases/confirmation/context.json",
+                    include_str!("../../../../../plugin-sdk/python/template/cases/confirmation/context.json"),
+                ),
+                (
+                    "cases/confirmation-without-number/context.json",
+                    include_str!(
+                        "../../../../../plugin-sdk/python/template/cases/confirmation-without-number/context.json"
+                    ),
+                ),
+                (
+                    "cases/release/context.json",
+                    include_str!("../../../../../plugin-sdk/python/template/cases/release/context.json"),
+                ),
             ],
             main: "mapper.py",
             natively: "",
