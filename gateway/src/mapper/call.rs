@@ -6,33 +6,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use wasmtime::{
-    Store, StoreContextMut, Trap, UpdateDeadline,
-    component::{
-        ComponentExportIndex, ComponentNamedList, Lift, Linker, Lower, TypedFunc, WasmList, WasmStr,
-    },
-};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::{
-    Error, Loaded, clip,
+    clip,
+    command::Streams,
     limits::{Ceiling, Limits, Meter, Stop, Usage, Which},
     pool::{Budget, Ticker},
-    tables::{Row, Tables},
+    tables::Tables,
     wire,
 };
 use crate::words::{Diagnostic, Draft, Event, Location, Pairs, PartnerName, Severity, Time};
-
-/// Key columns of one look-up.
-const KEY_COLUMNS: usize = 16;
-
-/// Bytes of a table's name or of one key column.
-const KEY_BYTES: usize = 1 << 10;
 
 /// Look-ups and log lines of one call; the clock is looked at between them, when the guest goes on.
 const HOST_CALLS: u32 = 100_000;
 
 /// What wasmtime counts beside the payload when it copies an answer: the host's own structs around short strings.
 const LIFT_OVERHEAD: usize = 1 << 20;
+
+/// Frames of a back trace that are shown.
+const FRAMES: usize = 20;
+
+/// Bytes of one of its names.
+const LONGEST_FRAME: usize = 200;
 
 /// A call of a mapper.
 #[derive(Clone, Debug)]
@@ -147,11 +143,13 @@ pub enum Failure {
         /// What was asked for.
         used: u64,
     },
-    /// The mapper trapped.
+    /// The mapper trapped, or ended without a word.
     #[error("the mapper trapped: {what}")]
     Trapped {
         /// The kind of trap.
-        what: &'static str,
+        what: String,
+        /// Where in the mapper: for its author and the operator, never for the sender.
+        trace: Box<Trace>,
     },
     /// What the mapper answered breaks the contract.
     #[error("the mapper's answer breaks the contract: {what}")]
@@ -170,13 +168,74 @@ pub enum Failure {
     Broken,
 }
 
+/// Where a mapper was when it trapped, and what it had logged by then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Its functions by name, or by number where it carries no names; the innermost first.
+    pub frames: Vec<String>,
+    /// What it logged; a panic usually says there what happened.
+    pub log: Vec<LogLine>,
+}
+
+impl Trace {
+    /// The back trace of the error, as far as it is shown.
+    fn of(error: &wasmtime::Error) -> Box<Self> {
+        let trace = error.downcast_ref::<WasmBacktrace>();
+        let frames = trace.into_iter().flat_map(WasmBacktrace::frames).take(FRAMES);
+        let frames = frames.map(|frame| match frame.func_name() {
+            Some(name) => clip(&format!("{:#}", rustc_demangle::demangle(name)), LONGEST_FRAME),
+            None => format!("function {}", frame.func_index()),
+        });
+        Box::new(Self { frames: frames.collect(), log: Vec::new() })
+    }
+}
+
+impl Failure {
+    /// The failure with the mapper's own back trace and log: for its author and the operator, never for the sender.
+    pub fn in_full(&self) -> String {
+        let Self::Trapped { trace, .. } = self else { return self.to_string() };
+        let frames = trace.frames.iter().map(|frame| format!("\n  in {frame}"));
+        let log = trace.log.iter().map(|line| format!("\n  log: {}", line.message));
+        std::iter::once(self.to_string()).chain(frames).chain(log).collect()
+    }
+}
+
 /// What a store carries.
 pub(super) struct State {
-    meter: Meter,
-    tables: Arc<Tables>,
-    log: Vec<LogLine>,
-    log_left: usize,
+    pub meter: Meter,
+    pub tables: Arc<Tables>,
+    pub log: Log,
+    /// What a command module reads and writes; none for a component.
+    pub streams: Option<Box<Streams>>,
     host_calls_left: u32,
+}
+
+/// The lines that a mapper logged, as far as they are kept.
+pub(super) struct Log {
+    lines: Vec<LogLine>,
+    left: usize,
+}
+
+impl Log {
+    /// Nothing yet, and so many bytes at most.
+    pub fn new(most: usize) -> Self {
+        Self { lines: Vec::new(), left: most }
+    }
+
+    /// Bytes that may still be kept.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Keeps a line, or as much of it as there is room for.
+    pub fn write(&mut self, severity: Severity, message: &str) {
+        if self.left > 0 {
+            let message = clip(message, self.left);
+            // An empty line costs a byte too, or their number would have no bound.
+            self.left -= message.len().max(1);
+            self.lines.push(LogLine { severity, message });
+        }
+    }
 }
 
 /// What every call needs of its host.
@@ -186,59 +245,9 @@ pub(super) struct Desk {
     pub budget: Arc<Budget>,
 }
 
-/// A linker with all that a mapper may import.
-pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Error> {
-    let fail = |error: wasmtime::Error| Error::Engine(error.to_string());
-    let mut linker = Linker::new(engine);
-    linker.instance("crossdock:mapper/types@1.0.0").map_err(fail)?;
-    let mut tables = linker.instance("crossdock:mapper/tables@1.0.0").map_err(fail)?;
-    tables.func_wrap("lookup", look_up).map_err(fail)?;
-    let mut log = linker.instance("crossdock:mapper/log@1.0.0").map_err(fail)?;
-    log.func_wrap("write", write_log).map_err(fail)?;
-    Ok(linker)
-}
-
-fn look_up(
-    mut store: StoreContextMut<'_, State>,
-    (table, key): (WasmStr, WasmList<WasmStr>),
-) -> wasmtime::Result<(Option<Row>,)> {
-    store.data_mut().count_host_call()?;
-    if key.len() > KEY_COLUMNS {
-        return Ok((None,));
-    }
-    let table: Box<str> = table.to_str(&store)?.into();
-    let mut columns = Vec::with_capacity(key.len());
-    for index in 0..key.len() {
-        let Some(column) = key.get(&mut store, index) else { break };
-        let column: Box<str> = column?.to_str(&store)?.into();
-        columns.push(column);
-    }
-    // A longer one cannot be in any table, and hashing it would cost what the guest does not pay.
-    if table.len() > KEY_BYTES || columns.iter().any(|column| column.len() > KEY_BYTES) {
-        return Ok((None,));
-    }
-    Ok((store.data().tables.lookup(&table, &columns),))
-}
-
-fn write_log(
-    mut store: StoreContextMut<'_, State>,
-    (severity, message): (wire::WireSeverity, WasmStr),
-) -> wasmtime::Result<()> {
-    store.data_mut().count_host_call()?;
-    let left = store.data().log_left;
-    if left == 0 {
-        return Ok(());
-    }
-    let message = clip(&message.to_str(&store)?, left);
-    let state = store.data_mut();
-    // An empty line costs a byte too, or their number would have no bound.
-    state.log_left -= message.len().max(1);
-    state.log.push(LogLine { severity: wire::severity(severity), message });
-    Ok(())
-}
-
 impl State {
-    fn count_host_call(&mut self) -> Result<(), Stop> {
+    /// Counts a call of the host, and ends the guest's if there were too many.
+    pub fn count_host_call(&mut self) -> Result<(), Stop> {
         self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(Stop::HostCalls)?;
         Ok(())
     }
@@ -258,35 +267,54 @@ pub(super) struct Raw<R> {
     pub value: Result<R, Failure>,
     pub usage: Usage,
     pub log: Vec<LogLine>,
+    /// Diagnostics that were not kept.
+    pub dropped: usize,
+}
+
+impl<R> Raw<R> {
+    /// A call that did not begin.
+    pub fn failed(failure: Failure) -> Self {
+        Self { value: Err(failure), usage: Usage::default(), log: Vec::new(), dropped: 0 }
+    }
+
+    /// The same call with another look at what it gave.
+    pub fn then<T>(self, read: impl FnOnce(R) -> Result<T, Failure>) -> Raw<T> {
+        let Self { value, usage, log, dropped } = self;
+        Raw { value: value.and_then(read), usage, log, dropped }
+    }
+
+    /// The result with what it cost. A trap takes the log with it, for its author.
+    pub fn finish<T>(self, read: impl FnOnce(R) -> Result<T, Failure>) -> Result<Ran<T>, Failure> {
+        match self.value.and_then(read) {
+            Ok(value) => Ok(Ran { value, usage: self.usage, log: self.log }),
+            Err(Failure::Trapped { what, mut trace }) => {
+                trace.log = self.log;
+                Err(Failure::Trapped { what, trace })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 impl Desk {
-    /// Runs one export in a fresh instance. Everything of the guest's, instantiation included, is under the limits.
-    ///
-    /// # Safety
-    /// The export at `index` must have been type-checked against `P` and `R`.
-    pub unsafe fn run<P, R>(
+    /// Runs a guest in a fresh store. Everything of the guest's, instantiation included, is under the limits.
+    pub fn run<R>(
         &self,
-        mapper: &Loaded,
-        index: ComponentExportIndex,
         order: Order,
-        input: P,
-    ) -> Raw<R>
-    where
-        P: ComponentNamedList + Lower,
-        R: ComponentNamedList + Lift + 'static,
-    {
+        streams: Option<Box<Streams>>,
+        work: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Raw<R> {
         let output_bytes = order.ceiling.output_bytes;
         let Some(_output) = self.budget.hold(output_bytes) else {
-            return Raw { value: Err(Failure::Overloaded), usage: Usage::default(), log: Vec::new() };
+            return Raw::failed(Failure::Overloaded);
         };
         let _ticking = self.ticker.run();
         let meter = Meter::start(&order.limits, order.ceiling, Arc::clone(&self.budget), order.abandoned);
         let state = State {
             meter,
             tables: order.tables,
-            log: Vec::new(),
-            log_left: order.limits.log_bytes,
+            log: Log::new(order.limits.log_bytes),
+            streams,
             host_calls_left: HOST_CALLS,
         };
         let mut store = Store::new(&self.engine, state);
@@ -297,20 +325,13 @@ impl Desk {
             store.data().meter.check_time()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        let called = mapper.pre.instantiate(&mut store).and_then(|instance| {
-            let export = instance
-                .get_func(&mut store, index)
-                .ok_or_else(|| wasmtime::Error::msg("the export is gone"))?;
-            // SAFETY: the caller vouches for the type of the export.
-            let export = unsafe { TypedFunc::<P, R>::new_unchecked(export) };
-            export.call(&mut store, input)
-        });
+        let called = work(&mut store);
         let meter = &store.data().meter;
         let (cpu, wall) = meter.elapsed();
         let memory_bytes = meter.memory_used();
         let usage = Usage { cpu, wall, memory_bytes, input_bytes: order.input_bytes, output_bytes: 0 };
         let value = called.map_err(|error| failure(&error, meter, output_bytes));
-        Raw { value, usage, log: std::mem::take(&mut store.data_mut().log) }
+        Raw { value, usage, log: std::mem::take(&mut store.data_mut().log.lines), dropped: 0 }
     }
 }
 
@@ -323,7 +344,7 @@ fn failure(error: &wasmtime::Error, meter: &Meter, output_bytes: usize) -> Failu
         // A guest that asked for more memory than it may have usually aborts next; memory is what it died of.
         return match (meter.refused_growth(), trap_name(*trap)) {
             (Some(stop), _) => stop.failure(),
-            (None, Some(what)) => Failure::Trapped { what },
+            (None, Some(what)) => Failure::Trapped { what: what.to_owned(), trace: Trace::of(error) },
             (None, None) => Failure::Nonsense { what: clip(&trap.to_string(), 120) },
         };
     }

@@ -108,7 +108,7 @@ fn fail(what: &str) -> LoadError {
     LoadError::Compile(what.to_owned())
 }
 
-/// The child's side: limits itself, reads a component from stdin, writes compiled code to stdout.
+/// The child's side: limits itself, reads a component or module from stdin, writes compiled code to stdout.
 /// A failure is one line on stderr and exit code 1.
 pub fn child_main() -> ExitCode {
     match child() {
@@ -135,7 +135,12 @@ pub(super) fn child() -> Result<(), String> {
         return Err(format!("more than {LARGEST} bytes"));
     }
     let engine = engine::compiling().map_err(|error| error.to_string())?;
-    let code = engine.precompile_component(&wasm).map_err(|error| format!("{error:#}"))?;
+    let compiled = if wasmparser::Parser::is_component(&wasm) {
+        engine.precompile_component(&wasm)
+    } else {
+        engine.precompile_module(&wasm)
+    };
+    let code = compiled.map_err(|error| format!("{error:#}"))?;
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&code).and_then(|()| stdout.flush()).map_err(|error| error.to_string())
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
 use super::{
-    clip,
+    clip, command,
+    contract::Contract,
     manifest::{self, Manifest},
 };
 use crate::words::Digest;
@@ -14,13 +15,6 @@ pub const LARGEST: usize = 32 << 20;
 
 /// Longest name that is repeated in an answer.
 const LONGEST_NAME: usize = 120;
-
-/// What this host gives to a mapper.
-const IMPORTS: [&str; 3] =
-    ["crossdock:mapper/log@1.0.0", "crossdock:mapper/tables@1.0.0", "crossdock:mapper/types@1.0.0"];
-
-/// What a mapper must offer.
-pub(super) const EXPORTS: [&str; 3] = ["to-canonical", "from-canonical", "acknowledge"];
 
 /// Why a mapper is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +37,10 @@ pub enum Rejection {
         what: String,
     },
     /// Valid Wasm of a kind that is not served.
-    #[error("this is a WebAssembly module, not a component; `crossdock plugin build` makes components")]
-    NotComponent,
+    #[error(
+        "this is a WebAssembly module without the function `_start`: a mapper is a component or a WASI preview 1 command, and `crossdock plugin build` makes both"
+    )]
+    NotMapper,
     /// It has no manifest.
     #[error(
         "the mapper has no manifest (custom section `crossdock:manifest`); `crossdock plugin build` writes it"
@@ -58,6 +54,11 @@ pub enum Rejection {
         "the mapper imports {0}; a mapper gets `crossdock:mapper/tables@1.0.0` and `crossdock:mapper/log@1.0.0`, nothing else"
     )]
     Imports(String),
+    /// The same for a command.
+    #[error(
+        "the mapper imports {0}; a command module gets `wasi_snapshot_preview1` and `crossdock.lookup`, nothing else"
+    )]
+    CommandImports(String),
     /// It lacks what the host calls.
     #[error("the mapper does not export {0}")]
     Exports(String),
@@ -78,16 +79,18 @@ pub enum Rejection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A component: the kind that is served.
+    /// A component: the first door.
     Component,
-    /// A core module.
+    /// A WASI preview 1 command module: the second door.
+    Command,
+    /// Another core module, which is no mapper.
     Module,
 }
 
 /// What a file says about itself.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Component or module.
+    /// Component, command or module.
     pub kind: Kind,
     /// Its manifest, if it has one that can be used.
     pub manifest: Option<Manifest>,
@@ -104,7 +107,7 @@ pub struct Inspection {
 }
 
 /// Looks at a file.
-pub(super) fn inspect(wasm: &[u8]) -> Result<Inspection, Rejection> {
+pub(super) fn inspect(wasm: &[u8], contracts: &[&Contract]) -> Result<Inspection, Rejection> {
     if wasm.len() > LARGEST {
         return Err(Rejection::TooLarge { size: wasm.len() });
     }
@@ -120,14 +123,26 @@ pub(super) fn inspect(wasm: &[u8]) -> Result<Inspection, Rejection> {
     let mut obstacles = Vec::new();
     let manifest = match manifest::sections(wasm).as_slice() {
         [] => Err(Rejection::NoManifest),
-        [section] => Manifest::read(section),
+        [section] => Manifest::read(section, contracts),
         [..] => Err(Rejection::Manifest("there is more than one".to_owned())),
     };
-    if kind == Kind::Component {
-        obstacles.extend(forbidden(&imports));
-        obstacles.extend(missing(&exports));
-    } else {
-        obstacles.push(Rejection::NotComponent);
+    match kind {
+        Kind::Component => {
+            // Without a manifest that can be used, it is held to every version at once.
+            let asked = |contract: &&&Contract| {
+                manifest.as_ref().map_or(true, |manifest| manifest.contract == contract.name)
+            };
+            let allowed: Vec<_> = contracts.iter().filter(asked).collect();
+            let known = |import: &str| allowed.iter().any(|contract| contract.imports.contains(&import));
+            obstacles.extend(forbidden(&imports, known).map(Rejection::Imports));
+            let wanted = allowed.first().map_or(&[][..], |contract| contract.exports);
+            obstacles.extend(missing(&exports, wanted));
+        }
+        Kind::Command => {
+            obstacles.extend(forbidden(&imports, command::imports).map(Rejection::CommandImports));
+            obstacles.extend(missing(&exports, &command::EXPORTS));
+        }
+        Kind::Module => obstacles.push(Rejection::NotMapper),
     }
     let manifest = manifest.map_err(|obstacle| obstacles.push(obstacle)).ok();
     let (size, digest) = (wasm.len(), Digest::of(wasm));
@@ -201,7 +216,7 @@ fn surface(wasm: &[u8]) -> wasmparser::Result<Surface> {
             Payload::ImportSection(section) if depth == 1 => {
                 for import in section.into_imports() {
                     let import = import?;
-                    imports.push(clip(&format!("{}/{}", import.module, import.name), LONGEST_NAME));
+                    imports.push(clip(&format!("{}.{}", import.module, import.name), LONGEST_NAME));
                 }
             }
             Payload::ExportSection(section) if depth == 1 => {
@@ -212,18 +227,20 @@ fn surface(wasm: &[u8]) -> wasmparser::Result<Surface> {
             _ => {}
         }
     }
+    if kind == Kind::Module && exports.iter().any(|export| export == "_start") {
+        kind = Kind::Command;
+    }
     Ok((kind, imports, exports))
 }
 
-fn forbidden(imports: &[String]) -> Option<Rejection> {
-    let other: Vec<&str> =
-        imports.iter().map(String::as_str).filter(|import| !IMPORTS.contains(import)).collect();
-    (!other.is_empty()).then(|| Rejection::Imports(listed(&other)))
+fn forbidden(imports: &[String], known: impl Fn(&str) -> bool) -> Option<String> {
+    let other: Vec<&str> = imports.iter().map(String::as_str).filter(|import| !known(import)).collect();
+    (!other.is_empty()).then(|| listed(&other))
 }
 
-fn missing(exports: &[String]) -> Option<Rejection> {
-    let missing: Vec<&str> =
-        EXPORTS.into_iter().filter(|wanted| !exports.iter().any(|export| export == wanted)).collect();
+fn missing(exports: &[String], wanted: &[&'static str]) -> Option<Rejection> {
+    let there = |wanted: &str| exports.iter().any(|export| export == wanted);
+    let missing: Vec<&str> = wanted.iter().copied().filter(|wanted| !there(wanted)).collect();
     (!missing.is_empty()).then(|| Rejection::Exports(listed(&missing)))
 }
 

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Rejection;
+use super::{Rejection, contract::Contract};
 use crate::words::MapperName;
 
 /// Name of the custom section.
 pub const SECTION: &str = "crossdock:manifest";
 
-/// The contract that this host serves.
+/// The contract that mappers are built for.
 pub const CONTRACT: &str = "crossdock:mapper@1.0.0";
 
 /// Longest manifest in bytes.
@@ -65,20 +65,22 @@ pub enum Direction {
 
 impl Manifest {
     /// Reads the content of the section.
-    pub(super) fn read(section: &[u8]) -> Result<Self, Rejection> {
+    pub(super) fn read(section: &[u8], contracts: &[&Contract]) -> Result<Self, Rejection> {
         let fail = |what: String| Rejection::Manifest(what);
         if section.len() > LONGEST {
             return Err(fail(format!("it has {} bytes, {LONGEST} are allowed", section.len())));
         }
         let manifest: Self = serde_json::from_slice(section)
             .map_err(|error| fail(super::clip(&error.to_string(), LONGEST_TEXT)))?;
-        manifest.check().map(|()| manifest).map_err(fail)
+        manifest.check(contracts).map(|()| manifest).map_err(fail)
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.contract != CONTRACT {
+    fn check(&self, contracts: &[&Contract]) -> Result<(), String> {
+        if !contracts.iter().any(|contract| contract.name == self.contract) {
             let asked = super::clip(&self.contract, LONGEST_TEXT);
-            return Err(format!("it asks for the contract `{asked}`; this gateway serves `{CONTRACT}`"));
+            let served: Vec<_> = contracts.iter().map(|contract| format!("`{}`", contract.name)).collect();
+            let served = served.join(" and ");
+            return Err(format!("it asks for the contract `{asked}`; this gateway serves {served}"));
         }
         let version = &self.version;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_".contains(&byte);

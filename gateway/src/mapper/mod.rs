@@ -16,16 +16,15 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower,
-    types::ComponentItem,
-};
 
 use crate::words::{Digest, Document, MapperName, PartnerName};
 
 mod cache;
 mod call;
+mod command;
 pub mod compile;
+mod component;
+mod contract;
 mod engine;
 mod inspect;
 mod limits;
@@ -36,13 +35,16 @@ mod tables;
 mod tests;
 mod wire;
 
-pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage};
+pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
 pub use tables::{TableError, Tables};
 
 use call::{Desk, Order, Raw, State};
+use command::Command;
+use component::Component;
+use contract::{Contract, SERVED};
 use pool::{Budget, Pool, Ticker};
 
 /// What a host is made of.
@@ -93,15 +95,23 @@ pub enum LoadError {
     Broken,
 }
 
-/// One engine, one linker, one pool of worker threads.
+/// One engine, a linker for each door, one pool of worker threads.
 pub struct Host {
     desk: Arc<Desk>,
-    linker: Linker<State>,
+    linkers: Linkers,
+    contracts: &'static [&'static Contract],
     pool: Pool,
     cache: Arc<cache::Cache>,
     compiler: compile::Compiler,
     compatibility: u64,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
+}
+
+/// What mappers may import, by the door that they come through.
+#[derive(Clone)]
+struct Linkers {
+    components: wasmtime::component::Linker<State>,
+    commands: wasmtime::Linker<State>,
 }
 
 /// A mapper that is ready to be called; cheap to clone.
@@ -111,9 +121,45 @@ pub struct Mapper(Arc<Loaded>);
 pub(crate) struct Loaded {
     manifest: Manifest,
     digest: Digest,
-    pre: InstancePre<State>,
-    to_canonical: ComponentExportIndex,
-    from_canonical: ComponentExportIndex,
+    door: Door,
+}
+
+/// The door that a mapper came through. Behind it both are the same.
+enum Door {
+    Component(Component),
+    Command(Command),
+}
+
+impl Door {
+    fn to_canonical(
+        &self,
+        desk: &Desk,
+        order: Order,
+        context: &Context,
+        document: &Document,
+    ) -> Raw<wire::ToResult> {
+        match self {
+            Self::Component(component) => {
+                (component.contract.to_canonical)(component, desk, order, context, document)
+            }
+            Self::Command(command) => command.to_canonical(desk, order, context, document),
+        }
+    }
+
+    fn from_canonical(
+        &self,
+        desk: &Desk,
+        order: Order,
+        context: &Context,
+        events: &[Recorded],
+    ) -> Raw<wire::FromResult> {
+        match self {
+            Self::Component(component) => {
+                (component.contract.from_canonical)(component, desk, order, context, events)
+            }
+            Self::Command(command) => command.from_canonical(desk, order, context, events),
+        }
+    }
 }
 
 impl Mapper {
@@ -150,16 +196,25 @@ impl Host {
     /// # Errors
     /// The engine, a thread or the folder is not to be had.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
+        Self::serving(settings, SERVED)
+    }
+
+    fn serving(settings: Settings, contracts: &'static [&'static Contract]) -> Result<Arc<Self>, Error> {
         let workers = settings.workers.clamp(1, 256);
         // The pool has a slot for each worker and one more, for a reset that is not finished when the next call begins.
         let engine = engine::serving(u32::try_from(workers + 1).expect("at most 257"))?;
-        let linker = call::linker(&engine)?;
+        let fail = |error: wasmtime::Error| Error::Engine(error.to_string());
+        let linkers = Linkers {
+            components: component::linker(&engine, contracts).map_err(fail)?,
+            commands: command::linker(&engine).map_err(fail)?,
+        };
         let compatibility = engine::compatibility(&engine);
         let ticker = Ticker::start(engine.clone())?;
         let budget = Arc::new(Budget::new(settings.byte_budget));
         Ok(Arc::new(Self {
             desk: Arc::new(Desk { engine, ticker, budget }),
-            linker,
+            linkers,
+            contracts,
             pool: Pool::start(workers, settings.queue_per_partner)?,
             cache: Arc::new(cache::Cache::open(&settings.cache)?),
             compiler: compile::Compiler::new(settings.compiler),
@@ -173,7 +228,7 @@ impl Host {
     /// # Errors
     /// It is no WebAssembly that could be looked at. What else keeps it out is in [`Inspection::obstacles`].
     pub fn inspect(wasm: &[u8]) -> Result<Inspection, Rejection> {
-        inspect::inspect(wasm)
+        inspect::inspect(wasm, SERVED)
     }
 
     /// Admits, compiles (or finds the compiled form) and type-checks a mapper. Runs no code of it.
@@ -181,9 +236,9 @@ impl Host {
     /// # Errors
     /// It is not admitted, or could not be compiled within the limits.
     pub async fn load(&self, wasm: Bytes) -> Result<Mapper, LoadError> {
-        let looked = wasm.clone();
-        let Inspection { manifest, mut obstacles, digest, .. } =
-            aside(move || inspect::inspect(&looked)).await??;
+        let (looked, contracts) = (wasm.clone(), self.contracts);
+        let Inspection { kind, manifest, mut obstacles, digest, .. } =
+            aside(move || inspect::inspect(&looked, contracts)).await??;
         if !obstacles.is_empty() {
             return Err(obstacles.swap_remove(0).into());
         }
@@ -192,8 +247,8 @@ impl Host {
             return Ok(known);
         }
         let code = self.code(self.cache_name(digest), &wasm).await?;
-        let (linker, engine) = (self.linker.clone(), self.desk.engine.clone());
-        let loaded = aside(move || prepare(&engine, &linker, &code, manifest, digest)).await??;
+        let linkers = self.linkers.clone();
+        let loaded = aside(move || prepare(&linkers, contracts, &code, kind, manifest, digest)).await??;
         let mapper = Mapper(Arc::new(loaded));
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, mapper| mapper.strong_count() > 0);
@@ -218,15 +273,11 @@ impl Host {
         let ceiling = limits.for_input(input_bytes);
         self.submit(&partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
-            let input = (wire::ContextIn::new(&context), wire::DocumentIn::new(&document));
-            let index = loaded.to_canonical;
-            // SAFETY: `prepare` checked the export at this index against these types.
-            let mut raw =
-                unsafe { desk.run::<wire::ToParams<'_>, wire::ToResult>(&loaded, index, order, input) };
+            let mut raw = loaded.door.to_canonical(desk, order, &context, &document);
             call::weighed(&mut raw, ceiling);
             let length = u64::try_from(document.content.len()).ok();
-            let mut reader =
-                wire::Reader { document: length, diagnostics_left: limits.diagnostics, dropped: 0 };
+            let dropped = raw.dropped;
+            let mut reader = wire::Reader { document: length, diagnostics_left: limits.diagnostics, dropped };
             raw.finish(|(value,)| match value {
                 Ok(mapped) => reader.mapped(mapped),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
@@ -251,15 +302,10 @@ impl Host {
         let ceiling = limits.for_input(input_bytes);
         self.submit(&partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
-            let recorded = events.iter().map(wire::RecordedIn::new).collect();
-            let input = (wire::ContextIn::new(&context), recorded);
-            let index = loaded.from_canonical;
-            // SAFETY: `prepare` checked the export at this index against these types.
-            let mut raw =
-                unsafe { desk.run::<wire::FromParams<'_>, wire::FromResult>(&loaded, index, order, input) };
+            let mut raw = loaded.door.from_canonical(desk, order, &context, &events);
             call::weighed(&mut raw, ceiling);
-            let mut reader =
-                wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped: 0 };
+            let dropped = raw.dropped;
+            let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
             raw.finish(|(value,)| match value {
                 Ok(document) => wire::Reader::document(document),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
@@ -345,60 +391,33 @@ impl Drop for Leaving {
     }
 }
 
-impl<R> Raw<R> {
-    fn finish<T>(self, read: impl FnOnce(R) -> Result<T, Failure>) -> Result<Ran<T>, Failure> {
-        let value = self.value.and_then(read)?;
-        Ok(Ran { value, usage: self.usage, log: self.log })
-    }
-}
-
 /// Runs what would hold up the caller's thread on one that may block.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| LoadError::Broken)
 }
 
-/// Makes compiled code ready to be called, and checks its exports once for all calls.
+/// Makes compiled code ready to be called.
 fn prepare(
-    engine: &wasmtime::Engine,
-    linker: &Linker<State>,
+    linkers: &Linkers,
+    contracts: &[&'static Contract],
     code: &[u8],
+    kind: Kind,
     manifest: Manifest,
     digest: Digest,
 ) -> Result<Loaded, LoadError> {
     // SAFETY: the code comes from our own compiler, directly or from a file whose authentication code was checked.
-    let component = unsafe { Component::deserialize(engine, code) }
-        .map_err(|error| Rejection::Needs(clip(&error.root_cause().to_string(), 300)))?;
-    let to_canonical = export::<wire::ToParams<'static>, wire::ToResult>(engine, &component, "to-canonical")?;
-    let from_canonical =
-        export::<wire::FromParams<'static>, wire::FromResult>(engine, &component, "from-canonical")?;
-    export::<wire::AcknowledgeParams<'static>, wire::AcknowledgeResult>(engine, &component, "acknowledge")?;
-    let pre = linker.instantiate_pre(&component).map_err(|error| {
-        Rejection::Imports(format!("something of another type than the contract says ({})", chain(&error)))
-    })?;
-    Ok(Loaded { manifest, digest, pre, to_canonical, from_canonical })
-}
-
-fn export<P, R>(
-    engine: &wasmtime::Engine,
-    component: &Component,
-    name: &'static str,
-) -> Result<ComponentExportIndex, Rejection>
-where
-    P: ComponentNamedList + Lower,
-    R: ComponentNamedList + Lift,
-{
-    let missing = || Rejection::Exports(format!("`{name}`"));
-    let types = component.component_type();
-    let item = types.get_export(engine, name).ok_or_else(missing)?;
-    let wrong = |what: String| Rejection::Type { export: name, what };
-    let ComponentItem::ComponentFunc(function) = item.ty else {
-        return Err(wrong("it is not a function".to_owned()));
+    let door = match kind {
+        Kind::Component => {
+            let asked = contracts.iter().find(|contract| contract.name == manifest.contract);
+            let contract = asked.ok_or(Rejection::NoManifest)?;
+            Door::Component(unsafe { Component::prepare(&linkers.components, code, contract)? })
+        }
+        Kind::Command => {
+            Door::Command(unsafe { Command::prepare(&linkers.commands, code, &manifest, digest)? })
+        }
+        Kind::Module => return Err(Rejection::NotMapper.into()),
     };
-    if function.async_() {
-        return Err(wrong("it is asynchronous".to_owned()));
-    }
-    function.typecheck::<P, R>(&types.instance_type()).map_err(|error| wrong(chain(&error)))?;
-    component.get_export_index(None, name).ok_or_else(missing)
+    Ok(Loaded { manifest, digest, door })
 }
 
 fn chain(error: &wasmtime::Error) -> String {

@@ -1,6 +1,12 @@
 //! Cross-reference tables that an operation grants to its mapper: immutable, looked up by key columns.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use serde_json::value::RawValue;
 
 /// Rows of one table, keyed by the values of its key columns.
 const ROWS: usize = 1_000_000;
@@ -10,6 +16,18 @@ const COLUMNS: usize = 64;
 
 /// Bytes of one row.
 const ROW_BYTES: usize = 16 << 10;
+
+/// Key columns of one look-up.
+pub(super) const KEY_COLUMNS: usize = 16;
+
+/// Bytes of a table's name or of one key column in a look-up.
+pub(super) const KEY_BYTES: usize = 1 << 10;
+
+/// Bytes of a table in JSON up to which it is small: told whole to a command module.
+const SMALL: usize = 16 << 10;
+
+/// Bytes of all tables that are told whole.
+const SMALL_TOGETHER: usize = 64 << 10;
 
 /// A row as column and value, ready to be handed to a guest without copying it.
 pub(super) type Row = Arc<[(Arc<str>, Arc<str>)]>;
@@ -35,6 +53,8 @@ pub struct Tables {
 struct Table {
     keys: usize,
     rows: HashMap<Box<[Box<str>]>, Row>,
+    /// The rows in JSON, if they are few; made when they are first asked for.
+    small: OnceLock<Option<Box<RawValue>>>,
 }
 
 impl Tables {
@@ -64,7 +84,7 @@ impl Tables {
             keys.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.as_str().into()).collect()
         };
         let rows = rows.iter().map(|cells| (key(cells), row(cells))).collect();
-        self.tables.insert(name.to_owned(), Arc::new(Table { keys: keys.len(), rows }));
+        self.tables.insert(name.to_owned(), Arc::new(Table::new(keys.len(), rows)));
     }
 
     /// The same tables, but only those with one of these names; the rows are shared.
@@ -88,11 +108,29 @@ impl Tables {
         table.rows.get(key).cloned()
     }
 
+    /// Every table by its name: all of its rows in JSON if it is small, in the order of their keys, else none.
+    pub(super) fn small(&self) -> BTreeMap<&str, Option<&RawValue>> {
+        let mut left = SMALL_TOGETHER;
+        let mut all: BTreeMap<_, _> = self.tables.iter().map(|(name, _)| (name.as_str(), None)).collect();
+        for (name, shown) in &mut all {
+            *shown = self.tables[*name].small().filter(|json| json.get().len() <= left);
+            left -= shown.map_or(0, |json| json.get().len());
+        }
+        all
+    }
+
     /// Whether a key of so many columns fits the table.
     #[cfg(test)]
     pub(super) fn keys(&self, table: &str) -> Option<usize> {
         self.tables.get(table).map(|table| table.keys)
     }
+}
+
+/// A row as a JSON object, its columns in their order.
+pub(super) fn row_json(row: &Row) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let members: Vec<_> = row.iter().map(|(name, value)| format!("{}:{}", text(name), text(value))).collect();
+    format!("{{{}}}", members.join(","))
 }
 
 impl fmt::Debug for Tables {
@@ -107,6 +145,32 @@ impl fmt::Debug for Tables {
 }
 
 impl Table {
+    fn new(keys: usize, rows: HashMap<Box<[Box<str>]>, Row>) -> Self {
+        Self { keys, rows, small: OnceLock::new() }
+    }
+
+    fn small(&self) -> Option<&RawValue> {
+        let made = self.small.get_or_init(|| {
+            // A row is never shorter than two bytes, so a large table is known without writing it.
+            if self.rows.len() > SMALL / 2 {
+                return None;
+            }
+            let mut rows: Vec<_> = self.rows.iter().collect();
+            rows.sort_unstable_by_key(|(key, _)| *key);
+            let mut json = String::from("[");
+            for (index, (_, row)) in rows.into_iter().enumerate() {
+                json.push_str(if index == 0 { "" } else { "," });
+                json.push_str(&row_json(row));
+                if json.len() >= SMALL {
+                    return None;
+                }
+            }
+            json.push(']');
+            RawValue::from_string(json).ok()
+        });
+        made.as_deref()
+    }
+
     fn read(name: &str, csv: &str, keys: usize) -> Result<Self, TableError> {
         let fail = |line: u64, what: String| TableError { table: name.to_owned(), line, what };
         let text = csv.strip_prefix('\u{feff}').unwrap_or(csv);
@@ -137,6 +201,6 @@ impl Table {
                 return Err(fail(line, "the key was there before".to_owned()));
             }
         }
-        Ok(Self { keys, rows })
+        Ok(Self::new(keys, rows))
     }
 }

@@ -34,7 +34,6 @@ pub(super) type AcknowledgeResult = (Result<Option<DocumentOut>, Vec<DiagnosticO
 
 #[derive(Clone, Copy, ComponentType, Lift, Lower)]
 #[component(enum)]
-#[expect(dead_code, reason = "guests make the values; lifting turns them into these variants")]
 #[repr(u8)]
 pub(super) enum WireSeverity {
     #[component(name = "info")]
@@ -154,72 +153,79 @@ pub(super) struct OutcomeIn<'a> {
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct LocationOut {
-    scheme: String,
-    path: String,
-    offset: Option<u32>,
-    length: Option<u32>,
+    pub scheme: String,
+    pub path: String,
+    pub offset: Option<u32>,
+    pub length: Option<u32>,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct DiagnosticOut {
-    severity: WireSeverity,
-    code: String,
+    pub severity: WireSeverity,
+    pub code: String,
     #[component(name = "standard-code")]
-    standard_code: Option<String>,
-    at: Option<LocationOut>,
-    message: String,
-    more: Pairs,
+    pub standard_code: Option<String>,
+    pub at: Option<LocationOut>,
+    pub message: String,
+    pub more: Pairs,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct DocumentOut {
     #[component(name = "media-type")]
-    media_type: String,
-    content: Vec<u8>,
-    parameters: Pairs,
-    more: Pairs,
+    pub media_type: String,
+    pub content: Vec<u8>,
+    pub parameters: Pairs,
+    pub more: Pairs,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct EventOut {
-    kind: String,
+    pub kind: String,
     #[component(name = "schema-version")]
-    schema_version: String,
+    pub schema_version: String,
     #[component(name = "natural-key")]
-    natural_key: Pairs,
+    pub natural_key: Pairs,
     #[component(name = "order-keys")]
-    order_keys: Pairs,
-    sequence: Option<String>,
-    corrects: Pairs,
+    pub order_keys: Pairs,
+    pub sequence: Option<String>,
+    pub corrects: Pairs,
     #[component(name = "occurred-at")]
-    occurred_at: Option<String>,
-    data: Vec<u8>,
-    more: Pairs,
+    pub occurred_at: Option<String>,
+    pub data: Vec<u8>,
+    pub more: Pairs,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct RejectOut {
-    unit: String,
-    at: LocationOut,
-    diagnostics: Vec<DiagnosticOut>,
-    more: Pairs,
+    pub unit: String,
+    pub at: LocationOut,
+    pub diagnostics: Vec<DiagnosticOut>,
+    pub more: Pairs,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct MappedOut {
-    events: Vec<EventOut>,
-    rejects: Vec<RejectOut>,
-    diagnostics: Vec<DiagnosticOut>,
-    more: Pairs,
+    pub events: Vec<EventOut>,
+    pub rejects: Vec<RejectOut>,
+    pub diagnostics: Vec<DiagnosticOut>,
+    pub more: Pairs,
 }
 
 fn pairs(pairs: &Pairs) -> Vec<PairIn<'_>> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+impl DiagnosticOut {
+    /// Whether it refuses a document.
+    pub fn is_error(&self) -> bool {
+        matches!(self.severity, WireSeverity::Error)
+    }
 }
 
 impl<'a> ContextIn<'a> {

@@ -15,6 +15,7 @@ use crate::words::Time;
 
 mod admission;
 mod calls;
+mod commands;
 mod conformance;
 mod hostile;
 mod queues;

@@ -109,11 +109,11 @@ fn a_spent_byte_budget_is_overload_and_comes_back() {
     let fine = house.load(Guest::default().wasm()).unwrap();
     assert_eq!(house.map_with(&grows, roomy(), b"x"), Err(Failure::Overloaded));
     assert_eq!(
-        house.map_with(&fine, roomy(), &vec![0; 1 << 20]).unwrap_err().to_string(),
-        "input (bytes) over its limit: 1048586 of 1048576 allowed"
+        house.map_with(&fine, roomy(), &vec![0; (1 << 20) + 1]).unwrap_err().to_string(),
+        "input (bytes) over its limit: 1048577 of 1048576 allowed"
     );
     assert_eq!(
-        house.map_with(&fine, Limits { input_bytes: 2 << 20, ..roomy() }, &vec![0; 1 << 20]),
+        house.map_with(&fine, Limits { input_bytes: 2 << 20, ..roomy() }, &vec![0; (1 << 20) + 1]),
         Err(Failure::Overloaded)
     );
     house.map_with(&fine, roomy(), b"x").unwrap();
@@ -151,13 +151,7 @@ fn a_warm_call_of_a_small_guest_costs_no_page_fault() {
         let run = || {
             let (tables, abandoned) = (Arc::default(), Arc::clone(&abandoned));
             let order = Order { tables, limits, ceiling, input_bytes: 1, abandoned };
-            let input = (wire::ContextIn::new(&told.context), wire::DocumentIn::new(&document));
-            // SAFETY: the mapper was loaded, and with that this export checked.
-            unsafe {
-                desk.run::<wire::ToParams<'_>, wire::ToResult>(&loaded, loaded.to_canonical, order, input)
-            }
-            .value
-            .map(|_| ())
+            loaded.door.to_canonical(desk, order, &told.context, &document).value.map(|_| ())
         };
         (0..50).try_for_each(|_| run())?;
         let before = page_faults();
