@@ -209,7 +209,7 @@ export function refuse(code: string, message: string, at?: string | Location): n
 /** The row of a table that the operation grants, by column; undefined where there is none. */
 export function lookup(table: string, ...key: string[]): Record<string, string> | undefined {
   const row = lookUp(sound(table), key.map(sound));
-  return row && Object.fromEntries(row);
+  return row ? Object.fromEntries(row) : undefined;
 }
 
 /** A line in the gateway's log of this message; 4 KiB of them are kept. */

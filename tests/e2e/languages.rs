@@ -37,6 +37,16 @@ fn a_mapper_in_python_answers_as_all_do() -> anyhow::Result<()> {
     answers_as_all_do("python")
 }
 
+#[test]
+fn a_mapper_in_go_answers_as_all_do() -> anyhow::Result<()> {
+    answers_as_all_do("go")
+}
+
+#[test]
+fn a_mapper_in_zig_answers_as_all_do() -> anyhow::Result<()> {
+    answers_as_all_do("zig")
+}
+
 fn answers_as_all_do(language: &str) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     // The same name in every run finds the mapper of the last one in the cache.

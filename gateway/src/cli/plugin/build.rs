@@ -279,7 +279,7 @@ fn finish(
     let refused =
         |why: String| Error::Encode { name: description.name.to_string(), why, entry: room.entry() };
     let wasm = match made {
-        Made::Component(component) => Ok(component),
+        Made::Component(wasm) | Made::Command(wasm) => Ok(wasm),
         Made::Module(core) => encode(&core, progress),
         Made::Untyped(core) => language::contract::with_type(core).and_then(|core| encode(&core, progress)),
     };

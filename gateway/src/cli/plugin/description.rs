@@ -90,6 +90,10 @@ pub enum Language {
     TypeScript,
     /// Python, in CPython
     Python,
+    /// Go, as a program for WASI
+    Go,
+    /// Zig, as a program for WASI
+    Zig,
 }
 
 impl fmt::Display for Language {
@@ -100,6 +104,8 @@ impl fmt::Display for Language {
             Self::JavaScript => f.write_str("javascript"),
             Self::TypeScript => f.write_str("typescript"),
             Self::Python => f.write_str("python"),
+            Self::Go => f.write_str("go"),
+            Self::Zig => f.write_str("zig"),
         }
     }
 }

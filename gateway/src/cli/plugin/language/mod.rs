@@ -3,11 +3,13 @@
 
 mod c;
 pub(super) mod contract;
+mod go;
 mod javascript;
 mod machine;
 mod python;
 mod rust;
 mod tools;
+mod zig;
 
 use std::{
     fs,
@@ -37,6 +39,8 @@ pub(super) fn room(language: Language) -> &'static dyn Room {
         Language::JavaScript => &javascript::JavaScript::Plain,
         Language::TypeScript => &javascript::JavaScript::Typed,
         Language::Python => &python::Python,
+        Language::Go => &go::Go,
+        Language::Zig => &zig::Zig,
     }
 }
 
@@ -99,6 +103,8 @@ pub(super) enum Made {
     Untyped(Vec<u8>),
     /// A component.
     Component(Vec<u8>),
+    /// A program for WASI preview 1.
+    Command(Vec<u8>),
 }
 
 /// What a mapper is compiled from.
