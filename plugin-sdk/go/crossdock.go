@@ -203,7 +203,8 @@ func Run(mapper Mapper) {
 	if err := mapper.answer(os.Args, os.Stdin, os.Stdout, os.Stderr); err != nil {
 		refusal := Refusal{}
 		if !errors.As(err, &refusal) {
-			refusal = Refusal{{Severity: "error", Code: "mapper-error", Message: err.Error()}}
+			// The mapper's own failure, not the sender's: a line of the log, and an end without a diagnostic.
+			fmt.Fprintln(os.Stderr, "error:", err)
 		}
 		for _, each := range refusal {
 			json.NewEncoder(os.Stderr).Encode(each)

@@ -236,15 +236,17 @@ export function mapper(offered: Mapper) {
   };
 }
 
-/** Throws what the contract wants: the list of diagnostics. Any other error is the mapper's own and is said as such. */
+/**
+ * Throws what the contract wants: the list of diagnostics. Any other error is the mapper's own, not the sender's: it goes
+ * to the log and on, and ends the instance.
+ */
 function answered<T>(map: () => T): T {
   try {
     return map();
   } catch (error) {
     if (error instanceof Refusal) throw error.diagnostics.map(lowerDiagnostic);
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    write("error", sound(error instanceof Error ? `${message}\n${error.stack ?? ""}` : message));
-    throw [lowerDiagnostic(diagnostic("mapper-error", message))];
+    write("error", sound(error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ""}` : String(error)));
+    throw error;
   }
 }
 

@@ -16,7 +16,6 @@ Everything is imported when the mapper is built; nothing can be when it runs.
 import gc
 import json
 import re
-import traceback
 from dataclasses import dataclass, field
 
 from componentize_py_types import Err
@@ -234,14 +233,21 @@ def exported(mapper):
 
 
 def _answer(answer):
-    """Raises what the contract wants: the list of diagnostics. Any other error is the mapper's own and said as such."""
+    """Raises what the contract wants: the list of diagnostics. Any other error is the mapper's own, not the sender's: it
+    goes to the log and on, and ends the instance."""
     try:
         return answer()
     except Refusal as refusal:
         raise Err(refusal.diagnostics) from None
     except Exception as error:
-        _log.write(wit.Severity.ERROR, _sound(traceback.format_exc()[-2000:]))
-        raise Err([diagnostic("mapper-error", f"{type(error).__name__}: {error}")]) from None
+        # Written by hand: the library's own would read the source files, which are not there.
+        lines, frame = [f"{type(error).__name__}: {error}"], error.__traceback__
+        while frame:
+            code = frame.tb_frame.f_code
+            lines.append(f"  {code.co_filename.rpartition('/')[2]}:{frame.tb_lineno} in {code.co_name}")
+            frame = frame.tb_next
+        _log.write(wit.Severity.ERROR, _sound("\n".join(lines)))
+        raise
 
 
 def _lower_mapped(mapped):
