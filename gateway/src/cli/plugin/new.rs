@@ -185,7 +185,10 @@ mod tests {
             let folder = make(&name, *language, &plugins, root.path()).unwrap();
             for place in all(&folder) {
                 let text = fs::read_to_string(&place).unwrap();
-                assert!(!text.contains("{{"), "{}: {text}", place.display());
+                for blank in ["name", "sdk", "language", "natively"] {
+                    let blank = format!("{{{{{blank}}}}}");
+                    assert!(!text.contains(&blank), "{}: {text}", place.display());
+                }
             }
             let found = super::super::description::Description::read(&folder).unwrap();
             assert_eq!((found.name.as_str(), found.language), (name.as_str(), *language));
