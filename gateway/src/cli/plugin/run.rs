@@ -268,10 +268,12 @@ impl Shown<'_> {
             other => {
                 if self.json {
                     let (code, message) = (outcome, other.to_string());
-                    show::line(
-                        "diagnostic",
-                        json!({"severity": "error", "code": code, "message": message, "location": null}),
-                    );
+                    let mut line =
+                        json!({"severity": "error", "code": code, "message": message, "location": null});
+                    if let Failure::Trapped { trace, .. } = other {
+                        line["trace"] = json!(trace.frames);
+                    }
+                    show::line("diagnostic", line);
                 } else {
                     complain(&show::failure_line(other), FAILED);
                 }
