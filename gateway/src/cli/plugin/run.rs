@@ -271,7 +271,8 @@ impl Shown<'_> {
                     let mut line =
                         json!({"severity": "error", "code": code, "message": message, "location": null});
                     if let Failure::Trapped { trace, .. } = other {
-                        line["trace"] = json!(trace.frames);
+                        let log: Vec<_> = trace.log.iter().map(|line| line.message.as_str()).collect();
+                        (line["trace"], line["log"]) = (json!(trace.frames), json!(log));
                     }
                     show::line("diagnostic", line);
                 } else {
