@@ -7,8 +7,9 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tracing::{Event, Subscriber, field::Visit};
@@ -60,9 +61,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All figures, at zero.
-    pub fn new() -> Arc<Self> {
+    /// All figures, at zero, and those that others count and are asked for.
+    pub fn new(counted: impl Fn() -> Vec<Counted> + Send + Sync + 'static) -> Arc<Self> {
         let mut registry = Registry::with_prefix("crossdock");
+        registry.register_collector(Box::new(Elsewhere(counted)));
         let requests = Family::default();
         let pending = Family::default();
         let took = Histogram::new(BUCKETS);
@@ -88,6 +90,55 @@ impl Metrics {
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("a string takes everything");
         out
+    }
+}
+
+/// Figures that somebody else counts, as they stand: one name with its rows.
+pub struct Counted {
+    /// The name, in OpenMetrics' way.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Labels and what was counted; their number is bounded by whoever counts.
+    pub rows: Vec<(Vec<(&'static str, String)>, Count)>,
+}
+
+/// What was counted.
+pub enum Count {
+    /// A number that only grows.
+    Number(u64),
+    /// How a measure was spread: its sum, how often it was measured, and how many fell under each bound.
+    Spread(f64, u64, Vec<(f64, u64)>),
+}
+
+struct Elsewhere<F>(F);
+
+impl<F> std::fmt::Debug for Elsewhere<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Elsewhere")
+    }
+}
+
+impl<F: Fn() -> Vec<Counted> + Send + Sync + 'static> Collector for Elsewhere<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> std::fmt::Result {
+        for Counted { name, help, rows } in (self.0)() {
+            let kind = match rows.first() {
+                None => continue,
+                Some((_, Count::Number(_))) => MetricType::Counter,
+                Some((_, Count::Spread(..))) => MetricType::Histogram,
+            };
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for (labels, count) in rows {
+                let mut row = family.encode_family(&labels)?;
+                match count {
+                    Count::Number(number) => row.encode_counter::<NoLabelSet, _, u64>(&number, None)?,
+                    Count::Spread(sum, count, buckets) => {
+                        row.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

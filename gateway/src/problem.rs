@@ -269,3 +269,28 @@ fn summary(errors: &[Diagnostic], one: &str, many: &str) -> String {
         first.message.trim_end_matches('.')
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        mapper::{Failure, LogLine, Trace},
+        words::Severity,
+    };
+
+    #[test]
+    fn a_mappers_back_trace_is_for_the_log_and_never_for_the_sender() {
+        let log = vec![LogLine { severity: Severity::Error, message: "lot of globex".to_owned() }];
+        let trace = Box::new(Trace { frames: vec!["acme::parse".to_owned()], log });
+        let failure = Failure::Trapped { what: "it ended with exit code 3".to_owned(), trace };
+        let refusal =
+            Refusal::Mapper { name: "acme@1".to_owned(), failure, rule: "apis/a.yaml:3".to_owned() };
+        let problem = Problem::new(&refusal, MessageId::from_bytes([7; 16]), Revision::stored("r"));
+        let told = format!("{} {:?} {refusal}", problem.json(), problem.detail);
+        assert!(!told.contains("acme::parse") && !told.contains("globex"), "{told}");
+        assert_eq!(
+            refusal.for_the_log(),
+            "mapper acme@1: the mapper trapped: it ended with exit code 3; in acme::parse; it logged: lot of globex"
+        );
+    }
+}

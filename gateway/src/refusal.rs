@@ -168,6 +168,14 @@ pub struct Class {
 }
 
 impl Refusal {
+    /// The refusal with what its operator may read and its sender may not.
+    pub fn for_the_log(&self) -> String {
+        match self {
+            Self::Mapper { name, failure, .. } => format!("mapper {name}: {}", failure.on_one_line()),
+            other => other.to_string(),
+        }
+    }
+
     /// Classes the refusal; every variant is named, so that a new one cannot be forgotten.
     pub fn class(&self) -> Class {
         use Fault::{Caller, Gateway, Mapper, Target};

@@ -25,6 +25,8 @@ use crate::{
     words::{Clock, IdSource, Random},
 };
 
+mod figures;
+
 /// How long between two tidyings of what grows with callers.
 const TIDY: Duration = Duration::from_secs(30);
 
@@ -88,7 +90,8 @@ impl Running {
         })?;
         let mapper_store = data.join("mappers");
         take_in(&options.mappers, &mapper_store)?;
-        let metrics = Metrics::new();
+        let counted = Arc::clone(&host);
+        let metrics = Metrics::new(move || figures::of_mappers(&counted.figures()));
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);

@@ -30,6 +30,9 @@ const FRAMES: usize = 20;
 /// Bytes of one of its names.
 const LONGEST_FRAME: usize = 200;
 
+/// Bytes of a failure on one line.
+const LONGEST_LINE: usize = 2 << 10;
+
 /// A call of a mapper.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -191,12 +194,28 @@ impl Trace {
 }
 
 impl Failure {
-    /// The failure with the mapper's own back trace and log: for its author and the operator, never for the sender.
+    /// The failure with the mapper's own back trace and log, some lines: for its author, never for the sender.
     pub fn in_full(&self) -> String {
         let Self::Trapped { trace, .. } = self else { return self.to_string() };
         let frames = trace.frames.iter().map(|frame| format!("\n  in {frame}"));
         let log = trace.log.iter().map(|line| format!("\n  log: {}", line.message));
         std::iter::once(self.to_string()).chain(frames).chain(log).collect()
+    }
+
+    /// The same on one line, for the gateway's log and an exception: for the operator, never for the sender.
+    pub fn on_one_line(&self) -> String {
+        let mut line = self.to_string();
+        if let Self::Trapped { trace, .. } = self {
+            for (index, frame) in trace.frames.iter().enumerate() {
+                line.push_str(if index == 0 { "; in " } else { ", called by " });
+                line.push_str(frame);
+            }
+            for (index, said) in trace.log.iter().enumerate() {
+                line.push_str(if index == 0 { "; it logged: " } else { " / " });
+                line.push_str(&said.message);
+            }
+        }
+        clip(&line, LONGEST_LINE)
     }
 }
 

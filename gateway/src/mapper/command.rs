@@ -81,7 +81,7 @@ impl Command {
     }
 
     /// From a document to canonical events.
-    pub fn to_canonical(
+    pub fn document_to_events(
         &self,
         desk: &Desk,
         order: Order,
@@ -103,7 +103,7 @@ impl Command {
     }
 
     /// From canonical events to a document.
-    pub fn from_canonical(
+    pub fn events_to_document(
         &self,
         desk: &Desk,
         order: Order,

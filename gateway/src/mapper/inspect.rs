@@ -51,7 +51,7 @@ pub enum Rejection {
     Manifest(String),
     /// It needs what the host does not give.
     #[error(
-        "the mapper imports {0}; a mapper gets `crossdock:mapper/tables@1.0.0` and `crossdock:mapper/log@1.0.0`, nothing else"
+        "the mapper imports {0}; a mapper gets `tables` and `log` of the contract that it names, nothing else"
     )]
     Imports(String),
     /// The same for a command.
@@ -130,7 +130,8 @@ pub(super) fn inspect(wasm: &[u8], contracts: &[&Contract]) -> Result<Inspection
         Kind::Component => {
             // Without a manifest that can be used, it is held to every version at once.
             let asked = |contract: &&&Contract| {
-                manifest.as_ref().map_or(true, |manifest| manifest.contract == contract.name)
+                manifest.as_ref().is_ok_and(|manifest| manifest.contract == contract.name)
+                    || manifest.is_err()
             };
             let allowed: Vec<_> = contracts.iter().filter(asked).collect();
             let known = |import: &str| allowed.iter().any(|contract| contract.imports.contains(&import));
@@ -144,7 +145,18 @@ pub(super) fn inspect(wasm: &[u8], contracts: &[&Contract]) -> Result<Inspection
         }
         Kind::Module => obstacles.push(Rejection::NotMapper),
     }
-    let manifest = manifest.map_err(|obstacle| obstacles.push(obstacle)).ok();
+    // A manifest for another contract is why the imports do not fit; that there is none is the last thing to add.
+    let manifest = match manifest {
+        Ok(manifest) => Some(manifest),
+        Err(none @ Rejection::NoManifest) => {
+            obstacles.push(none);
+            None
+        }
+        Err(unusable) => {
+            obstacles.insert(0, unusable);
+            None
+        }
+    };
     let (size, digest) = (wasm.len(), Digest::of(wasm));
     Ok(Inspection { kind, manifest, imports, exports, size, digest, obstacles })
 }

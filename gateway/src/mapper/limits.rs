@@ -100,6 +100,17 @@ pub enum Which {
 }
 
 impl Which {
+    /// Its name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::HostCalls => "host-calls",
+        }
+    }
+
     /// Its name with its unit, for people.
     pub fn label(self) -> &'static str {
         match self {

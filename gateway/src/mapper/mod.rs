@@ -12,6 +12,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub mod compile;
 mod component;
 mod contract;
 mod engine;
+mod figures;
 mod inspect;
 mod limits;
 mod manifest;
@@ -36,6 +38,7 @@ mod tests;
 mod wire;
 
 pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
+pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
@@ -45,6 +48,7 @@ use call::{Desk, Order, Raw, State};
 use command::Command;
 use component::Component;
 use contract::{Contract, SERVED};
+use figures::{Counters, Figures};
 use pool::{Budget, Pool, Ticker};
 
 /// What a host is made of.
@@ -105,6 +109,7 @@ pub struct Host {
     compiler: compile::Compiler,
     compatibility: u64,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
+    figures: Figures,
 }
 
 /// What mappers may import, by the door that they come through.
@@ -122,6 +127,7 @@ pub(crate) struct Loaded {
     manifest: Manifest,
     digest: Digest,
     door: Door,
+    counters: Arc<Counters>,
 }
 
 /// The door that a mapper came through. Behind it both are the same.
@@ -131,7 +137,7 @@ enum Door {
 }
 
 impl Door {
-    fn to_canonical(
+    fn document_to_events(
         &self,
         desk: &Desk,
         order: Order,
@@ -142,11 +148,11 @@ impl Door {
             Self::Component(component) => {
                 (component.contract.to_canonical)(component, desk, order, context, document)
             }
-            Self::Command(command) => command.to_canonical(desk, order, context, document),
+            Self::Command(command) => command.document_to_events(desk, order, context, document),
         }
     }
 
-    fn from_canonical(
+    fn events_to_document(
         &self,
         desk: &Desk,
         order: Order,
@@ -157,7 +163,7 @@ impl Door {
             Self::Component(component) => {
                 (component.contract.from_canonical)(component, desk, order, context, events)
             }
-            Self::Command(command) => command.from_canonical(desk, order, context, events),
+            Self::Command(command) => command.events_to_document(desk, order, context, events),
         }
     }
 }
@@ -220,6 +226,7 @@ impl Host {
             compiler: compile::Compiler::new(settings.compiler),
             compatibility,
             loaded: Mutex::default(),
+            figures: Figures::default(),
         }))
     }
 
@@ -246,14 +253,26 @@ impl Host {
         if let Some(known) = self.known(digest) {
             return Ok(known);
         }
-        let code = self.code(self.cache_name(digest), &wasm).await?;
+        let counters = self.figures.of(manifest.name.as_str(), &manifest.version);
+        let (code, compiled) = self.code(self.cache_name(digest), &wasm).await?;
+        counters.loaded(compiled);
         let linkers = self.linkers.clone();
-        let loaded = aside(move || prepare(&linkers, contracts, &code, kind, manifest, digest)).await??;
+        let door = aside({
+            let manifest = manifest.clone();
+            move || prepare(&linkers, contracts, &code, kind, &manifest, digest)
+        });
+        let door = door.await??;
+        let loaded = Loaded { manifest, digest, door, counters };
         let mapper = Mapper(Arc::new(loaded));
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, mapper| mapper.strong_count() > 0);
         all.insert(digest, Arc::downgrade(&mapper.0));
         Ok(mapper)
+    }
+
+    /// What was counted of each mapper and version that was loaded, at most a few hundred.
+    pub fn figures(&self) -> Vec<MapperFigures> {
+        self.figures.read()
     }
 
     /// Maps a document to canonical events.
@@ -271,10 +290,11 @@ impl Host {
         let loaded = Arc::clone(&mapper.0);
         let Call { partner, context, tables, limits } = call;
         let ceiling = limits.for_input(input_bytes);
-        self.submit(&partner, &limits, input_bytes, move |desk, abandoned| {
+        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
-            let mut raw = loaded.door.to_canonical(desk, order, &context, &document);
+            let mut raw = loaded.door.document_to_events(desk, order, &context, &document);
             call::weighed(&mut raw, ceiling);
+            loaded.counters.used(&raw.usage);
             let length = u64::try_from(document.content.len()).ok();
             let dropped = raw.dropped;
             let mut reader = wire::Reader { document: length, diagnostics_left: limits.diagnostics, dropped };
@@ -300,10 +320,11 @@ impl Host {
         let loaded = Arc::clone(&mapper.0);
         let Call { partner, context, tables, limits } = call;
         let ceiling = limits.for_input(input_bytes);
-        self.submit(&partner, &limits, input_bytes, move |desk, abandoned| {
+        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
-            let mut raw = loaded.door.from_canonical(desk, order, &context, &events);
+            let mut raw = loaded.door.events_to_document(desk, order, &context, &events);
             call::weighed(&mut raw, ceiling);
+            loaded.counters.used(&raw.usage);
             let dropped = raw.dropped;
             let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
             raw.finish(|(value,)| match value {
@@ -317,30 +338,37 @@ impl Host {
     /// Queues work for a worker and waits for its answer.
     async fn submit<T: Send + 'static>(
         &self,
+        counters: &Arc<Counters>,
         partner: &PartnerName,
         limits: &Limits,
         input_bytes: usize,
         work: impl FnOnce(&Desk, Arc<AtomicBool>) -> Result<Ran<T>, Failure> + Send + 'static,
     ) -> Result<Ran<T>, Failure> {
+        // A call that never comes to its worker is counted here, every other one when it ends.
+        let turned_away = |failure: Failure| {
+            counters.ended(Some(&failure));
+            failure
+        };
         if input_bytes > limits.input_bytes {
             let widen = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
             let (allowed, used) = (widen(limits.input_bytes), widen(input_bytes));
-            return Err(Failure::Limit { which: Which::Input, allowed, used });
+            return Err(turned_away(Failure::Limit { which: Which::Input, allowed, used }));
         }
-        let held = self.desk.budget.hold(input_bytes).ok_or(Failure::Overloaded)?;
+        let held = self.desk.budget.hold(input_bytes).ok_or_else(|| turned_away(Failure::Overloaded))?;
         let (answer, answered) = oneshot::channel();
         let leaving = Leaving(Arc::new(AtomicBool::new(false)));
-        let (abandoned, desk) = (Arc::clone(&leaving.0), Arc::clone(&self.desk));
+        let (abandoned, desk, ends) = (Arc::clone(&leaving.0), Arc::clone(&self.desk), Arc::clone(counters));
         let job = Box::new(move || {
             // Nothing is run for a caller that went away while it waited.
             if !abandoned.load(Ordering::Relaxed) {
                 let result = work(&desk, abandoned);
                 drop(held);
+                ends.ended(result.as_ref().err());
                 // The caller may have gone away by now; then nobody misses the answer.
                 let _ = answer.send(result);
             }
         });
-        self.pool.submit(partner, job).map_err(|pool::Full| Failure::Overloaded)?;
+        self.pool.submit(partner, job).map_err(|pool::Full| turned_away(Failure::Overloaded))?;
         answered.await.unwrap_or(Err(Failure::Broken))
     }
 
@@ -355,23 +383,24 @@ impl Host {
         Digest::of(&name)
     }
 
-    /// The compiled form: kept, or made now.
-    async fn code(&self, name: Digest, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
+    /// The compiled form: kept, or made now and in how much time.
+    async fn code(&self, name: Digest, wasm: &[u8]) -> Result<(Vec<u8>, Option<Duration>), LoadError> {
         if let Some(code) = self.kept(name).await? {
-            return Ok(code);
+            return Ok((code, None));
         }
         let turn = self.compiler.turn().await?;
         // Whoever had the turn before may have compiled the same.
         if let Some(code) = self.kept(name).await? {
-            return Ok(code);
+            return Ok((code, None));
         }
+        let began = Instant::now();
         let code = self.compiler.compile(&turn, wasm).await?;
-        let cache = Arc::clone(&self.cache);
+        let (cache, took) = (Arc::clone(&self.cache), began.elapsed());
         aside(move || {
             if let Err(error) = cache.put(name, &code) {
                 tracing::warn!(%error, "a compiled mapper could not be kept; it will be compiled again");
             }
-            code
+            (code, Some(took))
         })
         .await
     }
@@ -402,22 +431,21 @@ fn prepare(
     contracts: &[&'static Contract],
     code: &[u8],
     kind: Kind,
-    manifest: Manifest,
+    manifest: &Manifest,
     digest: Digest,
-) -> Result<Loaded, LoadError> {
+) -> Result<Door, LoadError> {
     // SAFETY: the code comes from our own compiler, directly or from a file whose authentication code was checked.
-    let door = match kind {
+    Ok(match kind {
         Kind::Component => {
             let asked = contracts.iter().find(|contract| contract.name == manifest.contract);
             let contract = asked.ok_or(Rejection::NoManifest)?;
             Door::Component(unsafe { Component::prepare(&linkers.components, code, contract)? })
         }
         Kind::Command => {
-            Door::Command(unsafe { Command::prepare(&linkers.commands, code, &manifest, digest)? })
+            Door::Command(unsafe { Command::prepare(&linkers.commands, code, manifest, digest)? })
         }
         Kind::Module => return Err(Rejection::NotMapper.into()),
-    };
-    Ok(Loaded { manifest, digest, door })
+    })
 }
 
 fn chain(error: &wasmtime::Error) -> String {

@@ -111,7 +111,7 @@ impl Tables {
     /// Every table by its name: all of its rows in JSON if it is small, in the order of their keys, else none.
     pub(super) fn small(&self) -> BTreeMap<&str, Option<&RawValue>> {
         let mut left = SMALL_TOGETHER;
-        let mut all: BTreeMap<_, _> = self.tables.iter().map(|(name, _)| (name.as_str(), None)).collect();
+        let mut all: BTreeMap<_, _> = self.tables.keys().map(|name| (name.as_str(), None)).collect();
         for (name, shown) in &mut all {
             *shown = self.tables[*name].small().filter(|json| json.get().len() <= left);
             left -= shown.map_or(0, |json| json.get().len());

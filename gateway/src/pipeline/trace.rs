@@ -49,7 +49,7 @@ pub(super) fn log(
         ),
         Some(refusal) => tracing::info!(
             %message_id, partner, operation, version, mapper, status, length, took, revision,
-            reason = refusal.to_string(), "refused"
+            reason = refusal.for_the_log(), "refused"
         ),
     }
 }

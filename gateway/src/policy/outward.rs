@@ -69,7 +69,9 @@ impl Map for Outward {
             let ran = ran.map_err(|failure| match failure {
                 Failure::Refused(diagnostics) => MapFailure::Refused(diagnostics),
                 Failure::Overloaded | Failure::TooLong => MapFailure::Later(failure.to_string()),
-                failure => MapFailure::Failed(format!("mapper {}: {failure}", mapping.title())),
+                failure => {
+                    MapFailure::Failed(format!("mapper {}: {}", mapping.title(), failure.on_one_line()))
+                }
             })?;
             Ok(Outbound {
                 mapper: mapping.mapper.name().clone(),

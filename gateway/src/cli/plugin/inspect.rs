@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{DONE, NO, USE, build, complain, locate, locate::Found, progress::Progress, show};
 use crate::{
-    mapper::{Host, Inspection},
+    mapper::{Host, Inspection, Kind},
     words::Clock,
 };
 
@@ -58,7 +58,7 @@ fn as_json(path: &Path, found: &Inspection) {
     show::line(
         "mapper",
         json!({
-            "file": path, "digest": found.digest, "size": found.size, "manifest": found.manifest,
+            "file": path, "type": found.kind, "digest": found.digest, "size": found.size, "manifest": found.manifest,
             "imports": found.imports, "exports": found.exports,
             "admissible": obstacles.is_empty(), "obstacles": obstacles,
         }),
@@ -71,6 +71,12 @@ fn as_text(path: &Path, found: &Inspection) {
         anstream::println!("{name:<12}{value}");
     };
     line("file", path.display().to_string());
+    let kind = match found.kind {
+        Kind::Component => "component",
+        Kind::Command => "command module (WASI preview 1)",
+        Kind::Module => "module without `_start`",
+    };
+    line("kind", kind.to_owned());
     line("digest", found.digest.to_string());
     line("size", format!("{} KB", found.size.div_ceil(1000)));
     if let Some(manifest) = &found.manifest {

@@ -268,10 +268,13 @@ impl Shown<'_> {
             other => {
                 if self.json {
                     let (code, message) = (outcome, other.to_string());
-                    show::line(
-                        "diagnostic",
-                        json!({"severity": "error", "code": code, "message": message, "location": null}),
-                    );
+                    let mut line =
+                        json!({"severity": "error", "code": code, "message": message, "location": null});
+                    if let Failure::Trapped { trace, .. } = other {
+                        let log: Vec<_> = trace.log.iter().map(|line| line.message.as_str()).collect();
+                        (line["trace"], line["log"]) = (json!(trace.frames), json!(log));
+                    }
+                    show::line("diagnostic", line);
                 } else {
                     complain(&show::failure_line(other), FAILED);
                 }

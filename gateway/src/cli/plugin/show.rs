@@ -75,7 +75,7 @@ pub(super) fn failure_line(failure: &Failure) -> String {
                 diagnostics.first().map(diagnostic_line).unwrap_or_else(|| "without a word".to_owned());
             format!("refused: {first}")
         }
-        other => plain(&other.to_string()),
+        other => plain(&other.in_full()),
     }
 }
 

@@ -19,6 +19,7 @@ mod commands;
 mod conformance;
 mod hostile;
 mod queues;
+mod versions;
 
 /// A guest: its bodies take the place of the template's comments.
 #[derive(Clone, Copy)]
@@ -113,6 +114,15 @@ struct House {
 
 impl House {
     fn new(workers: usize, byte_budget: usize, queue_per_partner: usize) -> Self {
+        Self::serving(workers, byte_budget, queue_per_partner, SERVED)
+    }
+
+    fn serving(
+        workers: usize,
+        byte_budget: usize,
+        queue_per_partner: usize,
+        contracts: &'static [&'static Contract],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let compiler = folder.path().join("compiler");
         let exe = std::env::current_exe().unwrap();
@@ -124,7 +134,8 @@ impl House {
         std::fs::write(&compiler, script).unwrap();
         std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let cache = folder.path().join("cache");
-        let host = Host::new(Settings { cache, compiler, workers, byte_budget, queue_per_partner }).unwrap();
+        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner };
+        let host = Host::serving(settings, contracts).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { host, runtime, folder }

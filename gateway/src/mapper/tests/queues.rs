@@ -61,7 +61,7 @@ fn a_panic_in_a_worker_costs_one_message() {
     let mapper = house.load(Guest::default().wasm()).unwrap();
     let limits = roomy();
     let work = |_: &Desk, _| -> Result<Ran<()>, Failure> { panic!("expected by the test") };
-    let failed = house.runtime.block_on(house.host.submit(&partner("a"), &limits, 7, work));
+    let failed = house.runtime.block_on(house.host.submit(&Arc::default(), &partner("a"), &limits, 7, work));
     assert_eq!(failed, Err(Failure::Broken));
     house.map_with(&mapper, limits, b"x").unwrap();
     assert_eq!(house.host.desk.budget.left(), 64 << 20);
@@ -151,14 +151,15 @@ fn a_warm_call_of_a_small_guest_costs_no_page_fault() {
         let run = || {
             let (tables, abandoned) = (Arc::default(), Arc::clone(&abandoned));
             let order = Order { tables, limits, ceiling, input_bytes: 1, abandoned };
-            loaded.door.to_canonical(desk, order, &told.context, &document).value.map(|_| ())
+            loaded.door.document_to_events(desk, order, &told.context, &document).value.map(|_| ())
         };
         (0..50).try_for_each(|_| run())?;
         let before = page_faults();
         (0..1_000).try_for_each(|_| run())?;
         Ok(Ran { value: page_faults() - before, usage: Usage::default(), log: Vec::new() })
     };
-    let ran = house.runtime.block_on(house.host.submit(&partner("a"), &limits, 1, work)).unwrap();
+    let ran =
+        house.runtime.block_on(house.host.submit(&Arc::default(), &partner("a"), &limits, 1, work)).unwrap();
     // The machine may take a page of ours now and then; one fault a call would be a thousand.
     assert!(ran.value < 50, "{} page faults in 1,000 calls", ran.value);
 }
