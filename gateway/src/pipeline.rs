@@ -287,8 +287,8 @@ fn check(
     document: Document,
 ) -> Result<Inbound, Refusal> {
     if let Some(schema) = &binding.schema {
-        let value = json::read(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
-        schema.check(&value).map_err(|mut diagnostics| {
+        let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
+        schema.check(tree.root()).map_err(|mut diagnostics| {
             contract::place(&mut diagnostics, &document.content);
             Refusal::Schema(diagnostics)
         })?;

@@ -27,7 +27,11 @@ pub const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("hyper_rustls", &["deliver/call/http.rs", "auth/fetch.rs"], "the only two that call out"),
     ("jsonwebtoken", &["auth/"], "computes signatures for a stage that makes every decision itself"),
     ("governor", &["throttle/"], "arithmetic for a stage that keeps the state itself"),
-    ("jsonschema", &["contract/", "canonical/"], "the two stages that compile schemas"),
+    (
+        "jsonschema",
+        &["contract/", "canonical/", "words/json/instance.rs"],
+        "the two stages that compile schemas, and the documents that both check",
+    ),
     ("serde_json_canonicalizer", &["canonical/"], "one place decides what equal data is"),
     (
         "serde_saphyr",

@@ -1,6 +1,7 @@
 //! The canonical check: from a mapper's draft to an event. What fails here is the mapper's fault.
 
 mod envelope;
+mod form;
 mod identity;
 mod moment;
 mod schema;
@@ -8,7 +9,6 @@ mod schema;
 mod tests;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::words::{
     ApiName, Diagnostic, Digest, Draft, Event, IdSource, Key, Location, Pairs, PartnerName, Random, Severity,
@@ -30,8 +30,6 @@ const DATA_MAX_BYTES: usize = 8 << 20;
 const DEPTH_MAX: usize = 64;
 /// Most faults that are listed; the rest would say the same.
 const FAULTS_MAX: usize = 100;
-/// Largest integer that a JSON number carries exactly (RFC 8785 writes numbers as doubles).
-const EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// The canonical model's schemas, compiled once.
 pub struct Canon {
@@ -191,26 +189,21 @@ impl Canon {
             faults.push(fault("too-large", "", message));
             return Err(faults);
         }
-        let mut value = match json::read(&draft.data, DEPTH_MAX) {
-            Ok(value) => value,
+        let tree = match json::tree(&draft.data, DEPTH_MAX) {
+            Ok(tree) => tree,
             Err(error) => {
                 faults.push(fault("not-json", "", error.to_string()));
                 return Err(faults);
             }
         };
         let Ok(schema) = schema else { return Err(faults) };
-        schema.check(&value, FAULTS_MAX, &mut faults);
-        let mut settling = Settling { zone, faults, plain: true };
-        if settling.faults.is_empty() {
-            settling.settle(&mut value, &Trail::Top, false);
-        }
-        let Settling { faults, plain, .. } = settling;
+        schema.check(tree.root(), FAULTS_MAX, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        match canonical_form(&value, plain) {
+        match form::of(tree.root(), draft.data.len(), zone) {
             Ok(data) => Ok((occurred_at, data.into())),
-            Err(error) => Err(vec![fault("not-canonical", "", error.to_string())]),
+            Err(faults) => Err(faults),
         }
     }
 }
@@ -267,76 +260,4 @@ fn wrong_key(text: &str) -> Option<String> {
         odd if odd.contains(char::is_control) => Some("a control character".to_owned()),
         _ => None,
     }
-}
-
-/// Works out the moment of every local time whose zone is known, and refuses numbers that would change.
-/// The data is by its schema here, so outside `extensions` only a time has a `basis`.
-struct Settling<'a> {
-    zone: Option<&'a str>,
-    faults: Vec<Diagnostic>,
-    /// Whether serde_json writes the value as RFC 8785 wants it: the two differ in fractions, and in the order
-    /// of keys beyond ASCII.
-    plain: bool,
-}
-
-/// The way from the top to a value; its text is needed only where something is wrong.
-enum Trail<'a> {
-    Top,
-    Member(&'a Trail<'a>, &'a str),
-    Item(&'a Trail<'a>, usize),
-}
-
-impl Settling<'_> {
-    fn settle(&mut self, value: &mut Value, at: &Trail<'_>, vendor: bool) {
-        if self.faults.len() >= FAULTS_MAX {
-            return;
-        }
-        match value {
-            Value::Object(members) => {
-                if !vendor
-                    && members.contains_key("basis")
-                    && let Err(message) = moment::settle(members, self.zone)
-                {
-                    self.faults.push(fault("time", &at.pointer(), message));
-                }
-                for (name, member) in members {
-                    self.plain &= name.is_ascii();
-                    self.settle(member, &Trail::Member(at, name), vendor || name == "extensions");
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    self.settle(item, &Trail::Item(at, index), vendor);
-                }
-            }
-            Value::Number(number) => {
-                let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-                self.plain &= size.is_some();
-                if size.is_some_and(|size| size > EXACT_MAX) {
-                    let message = "a JSON number does not carry so many digits exactly; write it as text";
-                    self.faults.push(fault("inexact-number", &at.pointer(), message.to_owned()));
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::String(_) => {}
-        }
-    }
-}
-
-impl Trail<'_> {
-    /// As a JSON Pointer (RFC 6901).
-    fn pointer(&self) -> String {
-        match self {
-            Self::Top => String::new(),
-            Self::Member(above, name) => {
-                format!("{}/{}", above.pointer(), name.replace('~', "~0").replace('/', "~1"))
-            }
-            Self::Item(above, index) => format!("{}/{index}", above.pointer()),
-        }
-    }
-}
-
-/// The one form by RFC 8785. The canonicalizer sorts and buffers every object, which a value whose keys are
-/// sorted already does not need.
-fn canonical_form(value: &Value, plain: bool) -> Result<Vec<u8>, serde_json::Error> {
-    if plain { serde_json::to_vec(value) } else { serde_json_canonicalizer::to_vec(value) }
 }

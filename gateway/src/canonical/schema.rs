@@ -4,7 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use super::fault;
-use crate::words::Diagnostic;
+use crate::words::{Diagnostic, json};
 
 /// Longest message of a schema's fault, in characters.
 const MESSAGE_MAX: usize = 300;
@@ -15,7 +15,7 @@ pub(super) struct Schemas(Vec<Schema>);
 /// One kind of event.
 pub(super) struct Schema {
     kind: &'static str,
-    validator: Validator,
+    validator: Validator<json::Instance>,
 }
 
 impl Schemas {
@@ -53,7 +53,7 @@ impl Schemas {
 
 impl Schema {
     /// Adds what breaks the schema, until there are `most` faults.
-    pub(super) fn check(&self, value: &Value, most: usize, faults: &mut Vec<Diagnostic>) {
+    pub(super) fn check(&self, value: json::Node<'_>, most: usize, faults: &mut Vec<Diagnostic>) {
         // Good data is the rule, and asking whether it is good costs a fraction of asking what is wrong with it.
         if self.validator.is_valid(value) {
             return;
@@ -84,8 +84,8 @@ fn bundled(text: &str) -> Value {
     schema
 }
 
-fn compile(text: &str) -> Validator {
-    jsonschema::options()
+fn compile(text: &str) -> Validator<json::Instance> {
+    jsonschema::options_for::<json::Instance>()
         .with_draft(jsonschema::Draft::Draft202012)
         .offline()
         .with_pattern_options(PatternOptions::regex())

@@ -69,7 +69,7 @@ impl Retrieve for Library {
 
 /// A compiled schema.
 pub struct Schema {
-    validator: Validator,
+    validator: Validator<json::Instance>,
     path: Arc<str>,
 }
 
@@ -97,7 +97,7 @@ impl Schema {
             .map_err(|error| Error::Json { path: path.to_owned(), error })?;
         let patterns =
             PatternOptions::regex().size_limit(PATTERN_MAX_BYTES).dfa_size_limit(PATTERN_MAX_BYTES);
-        let validator = jsonschema::options()
+        let validator = jsonschema::options_for::<json::Instance>()
             .with_retriever(library)
             .with_pattern_options(patterns)
             .should_validate_formats(true)
@@ -115,11 +115,11 @@ impl Schema {
         &self.path
     }
 
-    /// Checks a value. The places lack their bytes; [`place`] adds them.
+    /// Checks a document, or a value in one. The places lack their bytes; [`place`] adds them.
     ///
     /// # Errors
     /// The value does not have the shape: at most twenty reasons.
-    pub fn check(&self, value: &Value) -> Result<(), Vec<Diagnostic>> {
+    pub fn check(&self, value: json::Node<'_>) -> Result<(), Vec<Diagnostic>> {
         if self.validator.is_valid(value) {
             return Ok(());
         }

@@ -3,8 +3,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value, map::Entry};
+use serde::de::{Deserializer as _, Visitor};
+use serde_json::Value;
+
+mod instance;
+mod tree;
+
+pub use instance::Instance;
+pub use tree::{Items, Kind, Members, Node, Tree};
 
 /// Deepest nesting that can be asked for; serde_json itself stops at 128 so that the stack holds.
 const DEEPEST: usize = 127;
@@ -25,23 +31,32 @@ pub struct Error {
 /// # Errors
 /// Anything that RFC 8259 does not allow; a repeated key; too deep; an integer beyond 64 bits or a number
 /// beyond the range of a double, because both would be stored as another number than was sent.
-pub fn read(bytes: &[u8], max_depth: usize) -> Result<Value, Error> {
+pub fn tree(bytes: &[u8], max_depth: usize) -> Result<Tree<'_>, Error> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(Error { offset: 0, message: "a byte order mark is not allowed".to_owned() });
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let mut wide = false;
-    let strict =
-        Strict { depth_left: max_depth.min(DEEPEST), max_depth: max_depth.min(DEEPEST), wide: &mut wide };
-    let value = strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| placed(bytes, &error))?;
+    // Asked once for the whole text, which is quicker than asking for each of its strings.
+    let text = std::str::from_utf8(bytes).map_err(|error| Error {
+        offset: error.valid_up_to() as u64,
+        message: "bytes that are not UTF-8".to_owned(),
+    })?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut builder = tree::Builder::new(bytes.len(), max_depth.min(DEEPEST));
+    let filled = builder.fill(&mut reader).and_then(|()| reader.end());
+    filled.map_err(|error| placed(bytes, &error))?;
     // A double this large may have been written as a long integer, whose last digits are lost by now.
-    match wide.then(|| wide_integer(bytes)).flatten() {
+    match builder.wide.then(|| wide_integer(bytes)).flatten() {
         Some(offset) => Err(Error { offset, message: "an integer beyond 64 bits".to_owned() }),
-        None => Ok(value),
+        None => Ok(builder.finish()),
     }
+}
+
+/// The same as [`tree`], as a value that stands alone.
+///
+/// # Errors
+/// As for [`tree`].
+pub fn read(bytes: &[u8], max_depth: usize) -> Result<Value, Error> {
+    tree(bytes, max_depth).map(|tree| tree.root().to_value())
 }
 
 /// First byte and length of the value that the JSON Pointer (RFC 6901) names, in a text that [`read`]
@@ -74,101 +89,6 @@ fn placed(bytes: &[u8], error: &serde_json::Error) -> Error {
         other => other,
     };
     Error { offset: offset.min(bytes.len()) as u64, message: message.to_owned() }
-}
-
-/// Builds a `Value` and refuses what serde_json lets pass.
-struct Strict<'a> {
-    depth_left: usize,
-    max_depth: usize,
-    wide: &'a mut bool,
-}
-
-impl Strict<'_> {
-    fn inner<E: serde::de::Error>(&mut self) -> Result<Strict<'_>, E> {
-        match self.depth_left.checked_sub(1) {
-            Some(depth_left) => Ok(Strict { depth_left, max_depth: self.max_depth, wide: self.wide }),
-            None => Err(E::custom(format_args!("nested deeper than {}", self.max_depth))),
-        }
-    }
-
-    fn again(&mut self) -> Strict<'_> {
-        Strict { depth_left: self.depth_left, max_depth: self.max_depth, wide: self.wide }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        *self.wide |= value.abs() >= i64::MAX as f64;
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number beyond the range of a double"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        let mut inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner.again())? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
-        let mut inner = self.inner()?;
-        let mut map = Map::new();
-        while let Some(key) = members.next_key::<String>()? {
-            match map.entry(key) {
-                Entry::Vacant(place) => {
-                    place.insert(members.next_value_seed(inner.again())?);
-                }
-                Entry::Occupied(place) => {
-                    let key: String = place.key().chars().take(64).collect();
-                    return Err(A::Error::custom(format_args!(
-                        "the key `{}` appears twice",
-                        key.escape_debug()
-                    )));
-                }
-            }
-        }
-        Ok(Value::Object(map))
-    }
 }
 
 /// The offset of the first integer in valid JSON that fits neither `i64` nor `u64`.
