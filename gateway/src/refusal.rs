@@ -290,7 +290,7 @@ impl Refusal {
                 (404, "not-found", "There is no such thing", Caller, false)
             }
             Self::Journal(journal::Error::Unreadable(_)) => {
-                (500, "store-unreadable", "The store cannot be read", Gateway, false)
+                (503, "store-unreadable", "The store cannot be read; nothing was kept", Gateway, true)
             }
             Self::Target { retryable, .. } => (
                 502,

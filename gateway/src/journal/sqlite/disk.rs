@@ -11,9 +11,15 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::journal::Error;
+
+/// Tries of a lock, and the wait before each: half a second, which a fork takes only on a machine that is very busy.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// A folder that this process holds alone until it is dropped.
 pub(super) struct Folder {
@@ -32,7 +38,7 @@ impl Folder {
             .create(path)
             .map_err(|error| failed("cannot make the store's folder", error))?;
         let lock = private(&path.join("lock")).map_err(|error| failed("cannot open the lock in", error))?;
-        match lock.try_lock() {
+        match patiently(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Unreadable(format!(
@@ -56,6 +62,20 @@ impl Folder {
     pub(super) fn ballast(&self, bytes: u64) -> Ballast {
         Ballast { folder: self.path.clone(), bytes }
     }
+}
+
+/// Takes a lock that may be free in a moment. A child process holds copies of all descriptors from its fork until it
+/// becomes its program, and with them a lock that its parent has given back by then.
+fn patiently(lock: &File) -> Result<(), TryLockError> {
+    let mut outcome = lock.try_lock();
+    for _ in 0..LOCK_TRIES {
+        if !matches!(outcome, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(LOCK_WAIT);
+        outcome = lock.try_lock();
+    }
+    outcome
 }
 
 fn private(path: &Path) -> io::Result<File> {

@@ -225,7 +225,15 @@ impl Store {
             let _turn = readers.free.acquire().await.map_err(|_| gone())?;
             let pool = readers.clone();
             let asked = tokio::task::spawn_blocking(move || pool.with(ask)).await;
-            asked.map_err(|_| Error::Unreadable("a question to the store broke off".to_owned()))?
+            match (asked, self.shared.stop_reason()) {
+                (Ok(Ok(answer)), _) => Ok(answer),
+                // Whatever a reader met after the store had stopped, that it stopped is what the caller must know.
+                (_, Some(reason)) => Err(Error::Stopped(reason)),
+                (Ok(Err(error)), None) => Err(error),
+                // A process that ends cancels what has not begun.
+                (Err(broke), None) if broke.is_cancelled() => Err(gone()),
+                (Err(_), None) => Err(Error::Unreadable("a question to the store broke off".to_owned())),
+            }
         })
     }
 }

@@ -153,6 +153,21 @@ fn a_second_one_is_refused() {
     open(folder.path(), &maker).unwrap();
 }
 
+#[test]
+fn a_lock_that_a_dying_process_still_has_for_a_moment_is_waited_for() {
+    let (maker, folder) = (Maker::new(), tempfile::tempdir().unwrap());
+    drop(open(folder.path(), &maker).unwrap());
+    // Another descriptor of the file, as a child has between its fork and the start of its program.
+    let held = fs::File::open(folder.path().join("lock")).unwrap();
+    held.lock().unwrap();
+    let dying = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(held);
+    });
+    open(folder.path(), &maker).unwrap();
+    dying.join().unwrap();
+}
+
 #[tokio::test]
 async fn damage_is_found_after_a_kill() {
     let (maker, folder) = (Maker::new(), tempfile::tempdir().unwrap());
