@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     mapper::{self, Host},
     observe::Metrics,
     pipeline::{Gateway, KeysInUse},
-    policy::{self, KeySets, Policies, Workshop, checked},
+    policy::{self, KeySets, Policies, Registry, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
     throttle::Limiter,
@@ -88,15 +88,18 @@ impl Running {
             byte_budget: in_flight,
             queue_per_partner: 256,
         })?;
-        let mapper_store = data.join("mappers");
-        take_in(&options.mappers, &mapper_store)?;
+        let (mut registry, damage) = Registry::open(&data.join("mappers"), clock.now())?;
+        for file in &options.mappers {
+            registry.take_in(file, "serve --mapper", clock.now())?;
+        }
         let counted = Arc::clone(&host);
         let metrics = Metrics::new(move || figures::of_mappers(&counted.figures()));
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);
         let policies =
-            Policies::start(&source, checked, workshop, mapper_store, Arc::clone(&clock), shown).await?;
+            Policies::start(&source, checked, workshop, (registry, damage), Arc::clone(&clock), shown)
+                .await?;
 
         let store = sqlite::Store::open(&data.join("journal"), &settings.estate, Arc::clone(&clock))
             .with_context(|| format!("the journal in {}", data.display()))?;
@@ -158,6 +161,8 @@ impl Running {
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
             tokio::spawn(tidy(limiter, tidying, stop.subscribe())),
         ];
+        let earlier = Arc::clone(&policies);
+        tokio::spawn(async move { earlier.make_ready().await });
         if let Some(listener) = admin_listener {
             tasks.push(tokio::spawn(server::serve(listener, limits, admin, stop.subscribe())));
         }
@@ -246,18 +251,6 @@ fn make_private(data: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(data).with_context(|| format!("the data folder {}", data.display()))?;
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
         .with_context(|| format!("the data folder {}", data.display()))
-}
-
-fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {
-    for file in files {
-        let wasm = std::fs::read(file).with_context(|| format!("mapper {}", file.display()))?;
-        let found =
-            Host::inspect(&wasm).map_err(|error| anyhow::anyhow!("mapper {}: {error}", file.display()))?;
-        let Some(manifest) = found.manifest else { bail!("mapper {}: no manifest", file.display()) };
-        policy::keep(store, &manifest.name, &wasm)
-            .with_context(|| format!("mapper store {}", store.display()))?;
-    }
-    Ok(())
 }
 
 async fn tidy(limiter: Arc<Limiter>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {

@@ -52,7 +52,7 @@ pub const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("SystemTime::now", &["words/time.rs"], "time is passed in"),
     (
         "Instant::now",
-        &["pipeline.rs", "spool.rs", "policy/live.rs", "deliver/call/http.rs", "mapper/", "cli/"],
+        &["pipeline.rs", "spool.rs", "policy/mappers.rs", "deliver/call/http.rs", "mapper/", "cli/"],
         "how long something took or may take; nothing is decided or stored by it",
     ),
     (

@@ -7,7 +7,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, query, view};
+use super::{Admin, Refusal, mappers, query, view};
 use crate::journal::{DeliveryFilter, EventFilter, ExceptionFilter, MessageFilter};
 
 /// Longest wait for new events.
@@ -67,14 +67,11 @@ pub(super) async fn answer(
             let policies = admin.policies.now();
             Ok(json!({
                 "estate": policies.estate, "revision": policies.revision, "refused": admin.policies.refused(),
-                "store": status, "mappers": admin.policies.mappers(), "deliveries": admin.deliveries.stats(),
+                "store": status, "mappers": admin.policies.mappers(), "damage": admin.policies.damage(),
+                "deliveries": admin.deliveries.stats(),
             }))
         }
-        (&Method::GET, ["mappers"]) => Ok(json!({ "mappers": admin.policies.mappers() })),
-        (&Method::POST, ["mappers"]) => {
-            let pushed = admin.policies.push_mapper(body).await.map_err(Refusal::Wrong)?;
-            Ok(serde_json::to_value(pushed).expect("plain values"))
-        }
+        (_, ["mappers", rest @ ..]) => mappers::answer(admin, method, rest, query, body).await,
         _ => Err(Refusal::Nothing),
     }
 }
@@ -116,11 +113,11 @@ struct Discard {
     reason: String,
 }
 
-fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+pub(super) fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
     serde_json::from_value(query(text)?).map_err(|error| Refusal::Wrong(error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::Wrong(format!("the body: {error}")))
 }
 

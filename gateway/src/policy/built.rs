@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::{
     KeySets,
     checked::{self, Checked, MapperRef, MapperRun},
+    mappers::Mappers,
     outward::Outward,
     secrets::Secrets,
 };
@@ -25,8 +26,8 @@ use crate::{
     mapper::{self, Host, Mapper, Tables},
     throttle,
     words::{
-        ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
-        TargetName, VersionName,
+        ApiName, EstateName, Event, Mode, OperationName, PartnerName, Revision, SubscriptionName, TargetName,
+        VersionName,
     },
 };
 
@@ -182,7 +183,7 @@ pub struct Workshop {
 pub fn build(
     checked: &Checked,
     revision: Revision,
-    mappers: &BTreeMap<MapperName, Mapper>,
+    mappers: &Mappers,
     workshop: &Workshop,
 ) -> Result<Snapshot, Vec<String>> {
     let mut builder = Builder {
@@ -207,7 +208,7 @@ pub fn build(
 
 struct Builder<'a> {
     checked: &'a Checked,
-    mappers: &'a BTreeMap<MapperName, Mapper>,
+    mappers: &'a Mappers,
     workshop: &'a Workshop,
     secrets: Secrets,
     /// One set of tables for each combination that is granted.
@@ -321,28 +322,35 @@ impl Builder<'_> {
             let text = self.checked.schemas.get(path)?;
             Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
         });
-        Contract {
-            schema,
-            media_types: binding.media_types.clone(),
-            mode: binding.mode,
-            mapping: binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
-            target: binding.target.as_ref().and_then(|name| targets.get(name).cloned()),
-            target_mapping: binding
-                .target_mapper
-                .as_ref()
-                .and_then(|mapper| self.mapping(mapper, &binding.run)),
+        let ours = self.bound(binding.mapper.as_ref(), &binding.run);
+        let theirs = self.bound(binding.target_mapper.as_ref(), &binding.run);
+        let target = binding.target.as_ref().and_then(|name| targets.get(name).cloned());
+        let media_types = binding.media_types.clone();
+        match (ours, theirs) {
+            (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => {
+                // An exchange without a mapper is refused as the gateway's fault; a proxy call without one would
+                // hand the document on as it came.
+                let mode = Mode::Exchange;
+                Contract { schema, media_types, mode, mapping: None, target: None, target_mapping: None }
+            }
+            (ours, theirs) => Contract {
+                schema,
+                media_types,
+                mode: binding.mode,
+                mapping: ours.ready(),
+                target,
+                target_mapping: theirs.ready(),
+            },
         }
     }
 
     fn subscriptions(&mut self) -> Vec<Arc<Subscription>> {
         let mut subscriptions = Vec::new();
         for subscription in self.checked.subscriptions.values() {
-            let mapping = match &subscription.mapper {
-                None => None,
-                Some(mapper) => match self.mapping(mapper, &subscription.run) {
-                    None => continue,
-                    mapping => mapping,
-                },
+            let mapping = match self.bound(subscription.mapper.as_ref(), &subscription.run) {
+                Bound::Wrong => continue,
+                Bound::Unusable(what) => Err(what),
+                bound => Ok(bound.ready()),
             };
             let owner =
                 self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
@@ -364,13 +372,17 @@ impl Builder<'_> {
         subscriptions
     }
 
-    fn mapping(&mut self, wanted: &MapperRef, run: &MapperRun) -> Option<Mapping> {
-        let Some(mapper) = self.mappers.get(&wanted.name) else {
+    fn bound(&mut self, wanted: Option<&MapperRef>, run: &MapperRun) -> Bound {
+        let Some(wanted) = wanted else { return Bound::Nothing };
+        if let Some(what) = self.mappers.unusable.get(&wanted.name) {
+            return Bound::Unusable(format!("mapper `{wanted}` cannot be used: {what}"));
+        }
+        let Some(mapper) = self.mappers.live.get(&wanted.name) else {
             self.wrong.push(format!(
                 "{}: mapper `{wanted}` is not here\n  help: crossdock plugin build {} && crossdock plugin push {}",
                 wanted.origin, wanted.name, wanted.name
             ));
-            return None;
+            return Bound::Wrong;
         };
         if !wanted.fits(mapper.version()) {
             self.wrong.push(format!(
@@ -378,10 +390,10 @@ impl Builder<'_> {
                 wanted.origin,
                 mapper.version()
             ));
-            return None;
+            return Bound::Wrong;
         }
         let config = Value::Object(run.config.clone()).to_string();
-        Some(Mapping {
+        Bound::Ready(Mapping {
             mapper: mapper.clone(),
             tables: self.granted(&run.tables),
             limits: limits(&run.limits),
@@ -400,6 +412,25 @@ impl Builder<'_> {
             Arc::new(tables)
         });
         Arc::clone(tables)
+    }
+}
+
+/// What a mapper's name in the policy leads to.
+enum Bound {
+    Nothing,
+    Ready(Mapping),
+    /// It is stored and cannot be used: the operation or subscription is there and refuses.
+    Unusable(String),
+    /// The policies cannot be served; the reason is noted.
+    Wrong,
+}
+
+impl Bound {
+    fn ready(self) -> Option<Mapping> {
+        match self {
+            Self::Ready(mapping) => Some(mapping),
+            Self::Nothing | Self::Unusable(_) | Self::Wrong => None,
+        }
     }
 }
 

@@ -2,24 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use serde::Serialize;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::{
     Checked, Source,
     built::{Snapshot, Workshop, build},
     check,
+    mappers::{LiveMapper, Mappers, StoredMapper, live, load_live, stored},
+    registry::{Damage, Registry},
 };
 use crate::{
     contract::Schema,
     deliver::Plan,
-    mapper::{Host, Mapper},
+    mapper::Mapper,
     observe::Metrics,
     words::{Clock, Digest, MapperName, Revision},
 };
@@ -28,45 +28,30 @@ use crate::{
 pub struct Policies {
     current: ArcSwap<Snapshot>,
     plan: watch::Sender<Arc<dyn Plan>>,
-    workshop: Workshop,
-    store: PathBuf,
-    clock: Arc<dyn Clock>,
+    pub(super) workshop: Workshop,
+    pub(super) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     /// Why the newest folder or mapper is not in force; none if it is.
     refused: Mutex<Option<String>>,
     /// One change at a time.
-    state: AsyncMutex<State>,
-    shown: Mutex<Vec<LiveMapper>>,
+    pub(super) state: AsyncMutex<State>,
+    shown: Mutex<Shown>,
 }
 
-struct State {
-    checked: Checked,
-    source: Digest,
-    mappers: BTreeMap<MapperName, Mapper>,
+pub(super) struct State {
+    pub(super) checked: Checked,
+    pub(super) source: Digest,
+    pub(super) mappers: Mappers,
+    pub(super) registry: Registry,
+    /// Earlier generations that are loaded.
+    pub(super) ready: BTreeMap<Digest, Mapper>,
 }
 
-/// A mapper that serves now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LiveMapper {
-    /// Its name.
-    pub name: MapperName,
-    /// Its version.
-    pub version: String,
-    /// Its digest.
-    pub digest: Digest,
-}
-
-/// What a push changed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Pushed {
-    /// What is live now.
-    pub live: LiveMapper,
-    /// What was live before.
-    pub before: Option<LiveMapper>,
-    /// The revision in force now.
-    pub revision: Revision,
-    /// Microseconds from the compiled mapper to serving: building the snapshot and swapping the pointer.
-    pub took_micros: u64,
+/// What is asked for without waiting for a change that is under way.
+struct Shown {
+    live: Vec<LiveMapper>,
+    stored: Vec<StoredMapper>,
+    damage: Vec<Damage>,
 }
 
 /// Why policies cannot take force.
@@ -81,14 +66,6 @@ pub enum Error {
     /// The files are right, but something that they name is not there.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
-    /// A mapper of the store cannot be used.
-    #[error("mapper {}: {what}", path.display())]
-    Mapper {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
 }
 
 /// Reads and checks a folder.
@@ -111,33 +88,38 @@ pub fn compiles(path: &str, text: &str) -> Result<(), String> {
 }
 
 impl Policies {
-    /// Puts the checked files into force with the mappers of `store` (`<data>/mappers`).
+    /// Puts the checked files into force with the live mappers of the registry. One that is damaged costs what is
+    /// bound to it, and is named in the log and by [`Policies::damage`].
     ///
     /// # Errors
-    /// A mapper cannot be used, or something that the files name is not there.
+    /// Something that the files name is not there.
     pub async fn start(
         source: &Source,
         checked: Checked,
         workshop: Workshop,
-        store: PathBuf,
+        (registry, mut damage): (Registry, Vec<Damage>),
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, Error> {
-        let mappers = load_all(&workshop.host, &store).await?;
+        let mappers = load_live(&workshop.host, &registry, &mut damage).await;
+        for Damage { mapper, file, what } in &damage {
+            let mapper = mapper.as_ref().map_or("unknown", MapperName::as_str);
+            tracing::error!(mapper, "{} {what}", file.display());
+        }
         let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &workshop);
         let snapshot = Arc::new(snapshot.map_err(Error::Build)?);
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
-        let shown = Mutex::new(shown(&mappers));
+        let state = State { checked, source: source.digest, mappers, registry, ready: BTreeMap::new() };
+        let shown = Shown { live: serving(&state), stored: stored(&state), damage };
         Ok(Arc::new(Self {
             current: ArcSwap::new(snapshot),
             plan: watch::Sender::new(plan),
             workshop,
-            store,
             clock,
             metrics,
             refused: Mutex::default(),
-            state: AsyncMutex::new(State { checked, source: source.digest, mappers }),
-            shown,
+            state: AsyncMutex::new(state),
+            shown: Mutex::new(shown),
         }))
     }
 
@@ -158,7 +140,17 @@ impl Policies {
 
     /// The mappers that serve now.
     pub fn mappers(&self) -> Vec<LiveMapper> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown().live.clone()
+    }
+
+    /// All stored mappers with their generations.
+    pub fn stored(&self) -> Vec<StoredMapper> {
+        self.shown().stored.clone()
+    }
+
+    /// What is stored and cannot be used.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.shown().damage.clone()
     }
 
     /// Reads the folder again. A folder that is wrong changes nothing.
@@ -167,7 +159,11 @@ impl Policies {
     /// Why what was in force stays.
     pub async fn reload(&self) -> Result<Revision, Error> {
         let mut state = self.state.lock().await;
-        let reloaded = self.try_reload(&mut state);
+        self.reload_in(&mut state).await
+    }
+
+    pub(super) async fn reload_in(&self, state: &mut State) -> Result<Revision, Error> {
+        let reloaded = self.try_reload(state);
         self.note(reloaded.as_ref().err().map(ToString::to_string));
         reloaded
     }
@@ -184,42 +180,22 @@ impl Policies {
         Ok(self.publish(snapshot))
     }
 
-    /// Makes a mapper live: admitted and compiled first, then stored, then swapped in by one pointer.
-    ///
-    /// # Errors
-    /// Why what was live stays.
-    pub async fn push_mapper(&self, wasm: Bytes) -> Result<Pushed, String> {
-        let mapper = self.workshop.host.load(wasm.clone()).await.map_err(|error| error.to_string())?;
-        let mut state = self.state.lock().await;
-        let started = std::time::Instant::now();
-        let mut mappers = state.mappers.clone();
-        let before = mappers.insert(mapper.name().clone(), mapper.clone());
-        let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
-        let snapshot = snapshot.map_err(|wrong| wrong.join("\n"))?;
-        let built_in = started.elapsed();
-        let (store, name) = (self.store.clone(), mapper.name().clone());
-        let kept = tokio::task::spawn_blocking(move || keep(&store, &name, &wasm)).await;
-        let kept = kept.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        kept.map_err(|error| format!("the mapper could not be stored: {error}"))?;
-        let started = std::time::Instant::now();
-        state.mappers = mappers;
-        let mut revision = self.publish(snapshot);
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown(&state.mappers);
-        let took_micros = u64::try_from((built_in + started.elapsed()).as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, "mapper live");
-        // Files that were refused because this mapper was not here would otherwise wait for their next change.
-        if self.refused().is_some() {
-            let reloaded = self.try_reload(&mut state);
-            self.note(reloaded.as_ref().err().map(ToString::to_string));
-            if let Ok(reloaded) = reloaded {
-                tracing::info!(before = %revision, revision = %reloaded, "policies in force");
-                revision = reloaded;
-            }
-        }
-        Ok(Pushed { live: live(&mapper), before: before.as_ref().map(live), revision, took_micros })
+    /// Shows what is live and stored now.
+    pub(super) fn show(&self, state: &State) {
+        let mut shown = self.shown();
+        (shown.live, shown.stored) = (serving(state), stored(state));
     }
 
-    fn publish(&self, snapshot: Snapshot) -> Revision {
+    /// A generation of this mapper serves again: what was damaged of it costs nothing any more.
+    pub(super) fn mended(&self, name: &MapperName) {
+        self.shown().damage.retain(|damage| damage.mapper.as_ref() != Some(name));
+    }
+
+    fn shown(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) -> Revision {
         let snapshot = Arc::new(snapshot);
         let revision = snapshot.revision.clone();
         self.current.store(Arc::clone(&snapshot));
@@ -236,48 +212,15 @@ impl Policies {
     }
 }
 
-/// Copies a mapper into a store, whole or not at all.
-///
-/// # Errors
-/// The store cannot be written.
-pub fn keep(store: &Path, name: &MapperName, wasm: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(store)?;
-    let mut file = tempfile::NamedTempFile::new_in(store)?;
-    std::io::Write::write_all(&mut file, wasm)?;
-    file.as_file().sync_all()?;
-    file.persist(store.join(format!("{name}.wasm"))).map_err(|error| error.error)?;
-    std::fs::File::open(store)?.sync_all()
-}
-
-async fn load_all(host: &Arc<Host>, store: &Path) -> Result<BTreeMap<MapperName, Mapper>, Error> {
-    let mut mappers = BTreeMap::new();
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(store) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => Vec::new(),
-    };
-    files.sort();
-    for path in files.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "wasm")) {
-        let fail = |what: String| Error::Mapper { path: path.clone(), what };
-        let wasm = std::fs::read(&path).map_err(|error| fail(error.to_string()))?;
-        let mapper = host.load(wasm.into()).await.map_err(|error| fail(error.to_string()))?;
-        mappers.insert(mapper.name().clone(), mapper);
-    }
-    Ok(mappers)
-}
-
 /// The hash of all that is in force: the files and the mappers.
-fn revision(source: Digest, mappers: &BTreeMap<MapperName, Mapper>) -> Revision {
+pub(super) fn revision(source: Digest, mappers: &Mappers) -> Revision {
     let mut text = source.to_string();
-    for mapper in mappers.values() {
+    for mapper in mappers.live.values() {
         text.push_str(&format!("\n{} {}", mapper.name(), mapper.digest()));
     }
     Revision::new(Digest::of(text.as_bytes()))
 }
 
-fn live(mapper: &Mapper) -> LiveMapper {
-    LiveMapper { name: mapper.name().clone(), version: mapper.version().to_owned(), digest: mapper.digest() }
-}
-
-fn shown(mappers: &BTreeMap<MapperName, Mapper>) -> Vec<LiveMapper> {
-    mappers.values().map(live).collect()
+fn serving(state: &State) -> Vec<LiveMapper> {
+    state.mappers.live.values().map(live).collect()
 }

@@ -11,17 +11,18 @@ use crate::{
     words::{Digest, MapperName, Pairs},
 };
 
-/// A subscription's mapper; without one the target gets the canonical event.
+/// A subscription's mapper; without one the target gets the canonical event, and with one that cannot be used
+/// its deliveries wait.
 pub(super) struct Outward {
     pub host: Arc<Host>,
-    pub mapping: Option<Mapping>,
+    pub mapping: Result<Option<Mapping>, String>,
     /// Zone of the target's owner, for formats whose times carry none.
     pub zone: Option<String>,
 }
 
 impl Map for Outward {
     fn wants(&self, target: &Target) -> Vec<Counter> {
-        let Some(mapping) = &self.mapping else { return Vec::new() };
+        let Ok(Some(mapping)) = &self.mapping else { return Vec::new() };
         let kinds = mapping.mapper.manifest().control_numbers.iter();
         let counter = |kind: &String| Counter {
             kind: kind.clone(),
@@ -37,7 +38,11 @@ impl Map for Outward {
         target: &Target,
         control_numbers: Pairs,
     ) -> Later<'static, Result<Outbound, MapFailure>> {
-        let Some(mapping) = self.mapping.clone() else {
+        let mapping = match self.mapping.clone() {
+            Ok(mapping) => mapping,
+            Err(what) => return Box::pin(async move { Err(MapFailure::Later(what)) }),
+        };
+        let Some(mapping) = mapping else {
             let document = canonical::document(std::slice::from_ref(&work.event), work.message_id);
             let name = MapperName::new("canonical").expect("it is a name");
             let outbound =

@@ -10,6 +10,7 @@ pub mod description;
 mod inspect;
 pub mod language;
 mod laws;
+mod live;
 mod locate;
 mod new;
 mod progress;
@@ -80,8 +81,26 @@ enum PluginCommand {
     /// Make a mapper live in a running gateway, while it runs.
     ///
     /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
-    #[command(after_help = "Example:\n  crossdock plugin push x12-wms --data /var/lib/crossdock")]
+    #[command(after_help = "Examples:\n  crossdock plugin push x12-wms --data /var/lib/crossdock\n  \
+        crossdock plugin push x12-wms --hold")]
     Push(push::PushArgs),
+    /// List the mappers that a running gateway has stored, every generation of them.
+    #[command(after_help = "Example:\n  crossdock plugin list --json")]
+    List(live::ListArgs),
+    /// Show of each mapper what is live, what a rollback leads to, what is held and what is damaged.
+    #[command(after_help = "Example:\n  crossdock plugin status x12-wms")]
+    Status(live::StatusArgs),
+    /// Make a stored generation of a mapper live.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21"
+    )]
+    Promote(live::PromoteArgs),
+    /// Make the generation of a mapper live that served before the present one.
+    #[command(after_help = "Example:\n  crossdock plugin rollback x12-wms")]
+    Rollback(live::RollbackArgs),
+    /// Take stored generations away that nobody goes back to; shows them first.
+    #[command(after_help = "Examples:\n  crossdock plugin gc --keep 5\n  crossdock plugin gc --keep 5 --yes")]
+    Gc(live::GcArgs),
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +129,11 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
+        PluginCommand::List(args) => live::list(&args)?,
+        PluginCommand::Status(args) => live::status(&args)?,
+        PluginCommand::Promote(args) => live::promote(&args)?,
+        PluginCommand::Rollback(args) => live::rollback(&args)?,
+        PluginCommand::Gc(args) => live::gc(&args)?,
     };
     Ok(ExitCode::from(code))
 }

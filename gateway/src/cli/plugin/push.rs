@@ -5,24 +5,23 @@ use std::path::Path;
 use clap::Args;
 
 use super::{
-    DONE, NO, USE, build, complain,
+    NO, USE, build, complain, live,
     locate::{self, Found},
     progress::Progress,
-    show,
 };
-use crate::{
-    cli::client::{AdminArgs, Client},
-    words::Clock,
-};
+use crate::{cli::client::query, words::Clock};
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
     /// A name in `plugins/`, a folder (built first) or a .wasm file.
     #[arg(value_name = "MAPPER")]
     mapper: String,
-    /// The gateway.
+    /// Store it without making it live: to shadow it first, or to promote it at a better hour
+    #[arg(long)]
+    hold: bool,
+    /// Who, and where.
     #[command(flatten)]
-    admin: AdminArgs,
+    asking: live::Asking,
 }
 
 /// Uploads the component; the gateway admits and compiles it, then swaps it in by one pointer.
@@ -44,30 +43,11 @@ pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Re
         Ok(wasm) => wasm,
         Err(error) => return Ok(complain(&format_args!("{}: {error}", file.display()), USE)),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = Client::new(&args.admin);
-    match runtime.block_on(client.upload("mappers", "application/wasm", wasm.into())) {
-        Err(error) => Ok(complain(&error, error.exit_code())),
-        Ok(pushed) if args.admin.json => {
-            show::line("pushed", pushed);
-            Ok(DONE)
-        }
-        Ok(pushed) => {
-            let text = |value: &serde_json::Value| crate::cli::show::safe(&crate::cli::show::text(value));
-            let (live, before) = (&pushed["live"], &pushed["before"]);
-            let digest: String = text(&live["digest"]).chars().take(8).collect();
-            let before = if before.is_null() { "nothing".to_owned() } else { text(&before["version"]) };
-            anstream::println!(
-                "live   {} {}   digest {digest}   before: {before}",
-                text(&live["name"]),
-                text(&live["version"])
-            );
-            anstream::println!(
-                "       swapped in {} µs, revision {}",
-                text(&pushed["took_micros"]),
-                text(&pushed["revision"])
-            );
-            Ok(DONE)
-        }
-    }
+    let hold = args.hold.then(|| "true".to_owned());
+    let query = query(&[("hold", hold), ("by", Some(args.asking.by.clone()))]);
+    let path = format!("mappers{query}");
+    let pushed = live::ask(&args.asking.admin, async |client| {
+        client.upload(&path, "application/wasm", wasm.into()).await
+    })?;
+    Ok(pushed.map_or_else(|code| code, |pushed| live::went_live(&args.asking.admin, "pushed", &pushed)))
 }

@@ -1,0 +1,124 @@
+//! `/api/v1/mappers…`: what is stored, what is live, and how that changes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Admin, Refusal, api};
+use crate::policy::{ChangeError, Policies};
+
+/// Who a change is put down to if its caller names nobody.
+const NOBODY: &str = "operator";
+/// Earlier generations that tidying keeps unless told.
+const KEEP: usize = 3;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Push {
+    hold: bool,
+    by: String,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self { hold: false, by: NOBODY.to_owned() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    to: String,
+    #[serde(default = "nobody")]
+    by: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBack {
+    #[serde(default = "nobody")]
+    by: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tidy {
+    #[serde(default = "keep")]
+    keep: usize,
+    dry_run: bool,
+    #[serde(default = "nobody")]
+    by: String,
+}
+
+fn nobody() -> String {
+    NOBODY.to_owned()
+}
+
+fn keep() -> usize {
+    KEEP
+}
+
+/// Answers what is below `mappers`.
+pub(super) async fn answer(
+    admin: &Admin,
+    method: &Method,
+    path: &[&str],
+    query: &str,
+    body: Bytes,
+) -> Result<Value, Refusal> {
+    let policies = Arc::clone(&admin.policies);
+    match (method, path) {
+        (&Method::GET, []) => Ok(json!({ "mappers": policies.stored(), "damage": policies.damage() })),
+        (&Method::POST, []) => {
+            let Push { hold, by } = api::filter(query)?;
+            whole(async move { policies.push_mapper(body, &by, hold).await }).await
+        }
+        (&Method::POST, ["gc"]) => {
+            let Tidy { keep, dry_run, by } = api::read(&body)?;
+            whole(async move { policies.tidy(keep, dry_run, &by).await }).await
+        }
+        (&Method::GET, [name]) => {
+            let stored = policies.stored();
+            let found = stored.iter().find(|found| found.name.as_str() == *name);
+            found.map(|found| json!({ "mapper": found })).ok_or_else(|| unknown(&policies, name))
+        }
+        (&Method::POST, [name, "promote"]) => {
+            let (name, Promote { to, by }) = ((*name).to_owned(), api::read(&body)?);
+            whole(async move { policies.promote(&name, &to, &by).await }).await
+        }
+        (&Method::POST, [name, "rollback"]) => {
+            let (name, RollBack { by }) = ((*name).to_owned(), api::read(&body)?);
+            whole(async move { policies.roll_back(&name, &by).await }).await
+        }
+        _ => Err(Refusal::Nothing),
+    }
+}
+
+/// Carries a change out to its end, even if whoever asked for it hangs up in between.
+async fn whole<T: serde::Serialize + Send + 'static>(
+    change: impl Future<Output = Result<T, ChangeError>> + Send + 'static,
+) -> Result<Value, Refusal> {
+    let changed = tokio::spawn(change).await.unwrap_or(Err(ChangeError::CutOff))?;
+    Ok(serde_json::to_value(changed).expect("names, numbers and texts"))
+}
+
+fn unknown(policies: &Policies, name: &str) -> Refusal {
+    let names: Vec<String> = policies.stored().iter().map(|found| found.name.to_string()).collect();
+    let name: String = name.chars().take(80).collect();
+    Refusal::Missing(match names.as_slice() {
+        [] => format!("there is no mapper `{name}`; none is stored: crossdock plugin push"),
+        names => format!("there is no mapper `{name}`; there are {}", names.join(", ")),
+    })
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unknown(unknown) => Self::Missing(unknown.to_string()),
+            other => Self::Wrong(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! How the live mappers change: pushed, promoted, rolled back, tidied. Each change is built, then durable, then
+//! published by one pointer; what fails on the way leaves what was live.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    built::build,
+    live::{Policies, State, revision},
+    registry::{self, Damage, Generation, Index, Registry, Unknown},
+};
+use crate::{
+    mapper::{Host, LoadError, Mapper},
+    words::{Digest, MapperName, Revision, Time},
+};
+
+/// Earlier generations of each mapper that stay loaded, so that going back is a pointer and no load.
+const READY: usize = 3;
+
+/// The mappers that policies are built with.
+#[derive(Clone, Debug, Default)]
+pub struct Mappers {
+    /// Those that serve.
+    pub live: BTreeMap<MapperName, Mapper>,
+    /// Those that should and cannot, and why: what is bound to them is refused, and nothing else.
+    pub unusable: BTreeMap<MapperName, String>,
+}
+
+/// A mapper that serves now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveMapper {
+    /// Its name.
+    pub name: MapperName,
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// A mapper with all of its stored generations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoredMapper {
+    /// Its name.
+    pub name: MapperName,
+    /// The version that serves.
+    pub version: Option<String>,
+    /// Its digest.
+    pub digest: Option<Digest>,
+    /// Why it cannot be used, if it cannot.
+    pub unusable: Option<String>,
+    /// What is stored of it, the newest first.
+    pub generations: Vec<StoredGeneration>,
+}
+
+/// One stored generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoredGeneration {
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// `live`, `earlier` (it served before, and a rollback can lead to it) or `held`.
+    pub state: &'static str,
+    /// Whether it can go live without being loaded.
+    pub ready: bool,
+    /// Bytes.
+    pub size: u64,
+    /// Who pushed it first.
+    pub pushed_by: String,
+    /// When.
+    pub pushed_at: Time,
+}
+
+/// What a change of what is live changed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pushed {
+    /// What is live now; nothing if the first generation of a mapper is held.
+    pub live: Option<LiveMapper>,
+    /// What was live before.
+    pub before: Option<LiveMapper>,
+    /// What was stored without going live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<LiveMapper>,
+    /// The revision in force now.
+    pub revision: Revision,
+    /// Microseconds from the loaded mapper to serving: building the snapshot and swapping the pointer.
+    pub took_micros: u64,
+    /// Microseconds until it was durable, in between.
+    pub stored_micros: u64,
+}
+
+/// What tidying took away, or would.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tidied {
+    /// Whether it only looked.
+    pub dry_run: bool,
+    /// The generations.
+    pub generations: Vec<Gone>,
+    /// Files that nothing names.
+    pub strays: usize,
+    /// Bytes of the generations.
+    pub bytes: u64,
+}
+
+/// A generation that goes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gone {
+    /// Its mapper.
+    pub name: MapperName,
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Why what was live stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// What was asked for is not there.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    /// It is no mapper, or cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The policies cannot be served with it.
+    #[error("{}", .0.join("\n"))]
+    Build(Vec<String>),
+    /// A stored file is damaged.
+    #[error("{} {}; push it again", .0.file.display(), .0.what)]
+    Damaged(Damage),
+    /// It could not be stored.
+    #[error("the mapper could not be stored: {0}")]
+    Store(#[from] registry::Error),
+    /// The gateway failed in the middle of it.
+    #[error("the change was cut off; `crossdock plugin list` shows what is live")]
+    CutOff,
+}
+
+/// A change on its way: what becomes live, and the index that says so.
+struct Change<'a> {
+    mapper: Mapper,
+    next: Index,
+    /// Bytes that are not stored yet.
+    wasm: Option<Bytes>,
+    /// In a word, for the log.
+    what: &'static str,
+    by: &'a str,
+}
+
+impl Policies {
+    /// Takes a mapper in: admitted and compiled first, then stored, then, unless it is to be held, swapped in.
+    ///
+    /// # Errors
+    /// Why what was live stays.
+    pub async fn push_mapper(&self, wasm: Bytes, by: &str, hold: bool) -> Result<Pushed, ChangeError> {
+        let mapper = self.workshop.host.load(wasm.clone()).await?;
+        let mut state = self.state.lock().await;
+        let generation = Generation {
+            version: mapper.version().to_owned(),
+            digest: mapper.digest(),
+            size: wasm.len() as u64,
+            pushed_by: short(by),
+            pushed_at: self.clock.now(),
+        };
+        let mut next = state.registry.index().clone();
+        next.store(mapper.name(), generation)?;
+        if hold {
+            return self.hold(&mut state, &mapper, next, wasm, by).await;
+        }
+        next.promote(mapper.name(), mapper.digest());
+        self.change(&mut state, Change { mapper, next, wasm: Some(wasm), what: "pushed", by }).await
+    }
+
+    /// Makes a stored generation live, named by its version or digest.
+    ///
+    /// # Errors
+    /// Why what was live stays.
+    pub async fn promote(&self, name: &str, asked: &str, by: &str) -> Result<Pushed, ChangeError> {
+        let mut state = self.state.lock().await;
+        let mut next = state.registry.index().clone();
+        let (name, shelf) = next.shelf(name)?;
+        let (name, digest) = (name.clone(), shelf.pick(name, asked)?.digest);
+        next.promote(&name, digest);
+        let mapper = self.ready(&state, digest).await?;
+        self.change(&mut state, Change { mapper, next, wasm: None, what: "promoted", by }).await
+    }
+
+    /// Makes the generation live that served before the present one.
+    ///
+    /// # Errors
+    /// Why what is live stays.
+    pub async fn roll_back(&self, name: &str, by: &str) -> Result<Pushed, ChangeError> {
+        let mut state = self.state.lock().await;
+        let mut next = state.registry.index().clone();
+        let (_, digest) = next.roll_back(name)?;
+        let mapper = self.ready(&state, digest).await?;
+        self.change(&mut state, Change { mapper, next, wasm: None, what: "rolled back", by }).await
+    }
+
+    /// Takes stored generations away that neither serve nor are among the `keep` most recent; or only says which.
+    ///
+    /// # Errors
+    /// The registry cannot be read or written.
+    pub async fn tidy(&self, keep: usize, dry_run: bool, by: &str) -> Result<Tidied, ChangeError> {
+        let mut state = self.state.lock().await;
+        let mut next = state.registry.index().clone();
+        let garbage = next.garbage(keep, &[]);
+        next.forget(&garbage);
+        let folder = state.registry.folder().to_owned();
+        let (index, gone) = (next.clone(), garbage.iter().map(|(_, one)| one.digest).collect::<Vec<_>>());
+        let unchanged = garbage.is_empty();
+        let strays = aside(move || {
+            let strays = registry::strays(&folder, &index)?;
+            // The index first: what it names is always there.
+            if !dry_run {
+                if !unchanged {
+                    registry::write_index(&folder, &index)?;
+                }
+                registry::remove_bytes(&folder, &[gone.as_slice(), strays.as_slice()].concat())?;
+            }
+            Ok(strays.iter().filter(|stray| !gone.contains(stray)).count())
+        })
+        .await?;
+        if !dry_run {
+            state.registry.replaced(next);
+            self.trim(&mut state);
+            self.show(&state);
+        }
+        let bytes: u64 = garbage.iter().map(|(_, one)| one.size).sum();
+        if !dry_run {
+            tracing::info!(generations = garbage.len(), strays, bytes, by, "stored mappers tidied");
+        }
+        let generations = garbage
+            .into_iter()
+            .map(|(name, one)| Gone { name, version: one.version, digest: one.digest, size: one.size })
+            .collect();
+        Ok(Tidied { dry_run, generations, strays, bytes })
+    }
+
+    /// A stored generation, ready to be called: for what compares, and never for what serves.
+    ///
+    /// # Errors
+    /// It is not stored, damaged, or cannot be loaded.
+    pub async fn generation(&self, digest: Digest) -> Result<Mapper, ChangeError> {
+        let state = self.state.lock().await;
+        self.ready(&state, digest).await
+    }
+
+    /// Loads the most recent earlier generations, so that going back needs no loading. One that cannot be loaded
+    /// says so when somebody goes back to it.
+    pub async fn make_ready(&self) {
+        let (folder, wanted) = {
+            let state = self.state.lock().await;
+            (state.registry.folder().to_owned(), wanted(state.registry.index()))
+        };
+        for digest in wanted {
+            let folder = folder.clone();
+            let Ok(wasm) = aside(move || Ok(registry::read_bytes(&folder, digest))).await else { return };
+            let loaded = match wasm {
+                Ok(wasm) => self.workshop.host.load(wasm).await.map_err(|error| error.to_string()),
+                Err(damage) => Err(format!("{} {}", damage.file.display(), damage.what)),
+            };
+            match loaded {
+                Ok(mapper) => {
+                    let mut state = self.state.lock().await;
+                    state.ready.insert(digest, mapper);
+                    self.trim(&mut state);
+                    self.show(&state);
+                }
+                Err(what) => tracing::warn!(%digest, what, "an earlier mapper cannot be made ready"),
+            }
+        }
+    }
+
+    async fn hold(
+        &self,
+        state: &mut State,
+        mapper: &Mapper,
+        next: Index,
+        wasm: Bytes,
+        by: &str,
+    ) -> Result<Pushed, ChangeError> {
+        let started = Instant::now();
+        self.store(state, next, Some((mapper.digest(), wasm))).await?;
+        let stored = started.elapsed();
+        self.show(state);
+        tracing::info!(mapper = %mapper.name(), version = mapper.version(), by, "mapper held");
+        let before = state.mappers.live.get(mapper.name()).map(live);
+        Ok(Pushed {
+            live: before.clone(),
+            before,
+            held: Some(live(mapper)),
+            revision: self.now().revision.clone(),
+            took_micros: 0,
+            stored_micros: micros(stored),
+        })
+    }
+
+    /// The common end of every change: build, make durable, publish.
+    async fn change(&self, state: &mut State, change: Change<'_>) -> Result<Pushed, ChangeError> {
+        let Change { mapper, next, wasm, what, by } = change;
+        let started = Instant::now();
+        let mut mappers = state.mappers.clone();
+        mappers.unusable.remove(mapper.name());
+        let before = mappers.live.insert(mapper.name().clone(), mapper.clone());
+        let unchanged = before.as_ref().is_some_and(|before| before.digest() == mapper.digest());
+        let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
+        let snapshot = snapshot.map_err(ChangeError::Build)?;
+        let built = started.elapsed();
+        let started = Instant::now();
+        self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
+        let stored = started.elapsed();
+        let started = Instant::now();
+        state.mappers = mappers;
+        let mut revision = if unchanged { self.now().revision.clone() } else { self.publish(snapshot) };
+        let swapped = started.elapsed();
+        state.ready.extend(before.iter().map(|before| (before.digest(), before.clone())));
+        self.trim(state);
+        self.mended(mapper.name());
+        self.show(state);
+        tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, by, "mapper {what}");
+        // Files that were refused because this mapper was not here would otherwise wait for their next change.
+        if self.refused().is_some()
+            && let Ok(reloaded) = self.reload_in(state).await
+        {
+            tracing::info!(before = %revision, revision = %reloaded, "policies in force");
+            revision = reloaded;
+        }
+        Ok(Pushed {
+            live: Some(live(&mapper)),
+            before: before.as_ref().map(live),
+            held: None,
+            revision,
+            took_micros: micros(built + swapped),
+            stored_micros: micros(stored),
+        })
+    }
+
+    /// Makes bytes and index durable, in this order: the index names nothing that is not there.
+    async fn store(
+        &self,
+        state: &mut State,
+        next: Index,
+        wasm: Option<(Digest, Bytes)>,
+    ) -> Result<(), ChangeError> {
+        let folder = state.registry.folder().to_owned();
+        let index = (next != *state.registry.index()).then(|| next.clone());
+        aside(move || {
+            if let Some((digest, wasm)) = wasm {
+                registry::keep_bytes(&folder, digest, &wasm)?;
+            }
+            index.map_or(Ok(()), |index| registry::write_index(&folder, &index))
+        })
+        .await?;
+        state.registry.replaced(next);
+        Ok(())
+    }
+
+    async fn ready(&self, state: &State, digest: Digest) -> Result<Mapper, ChangeError> {
+        let live = state.mappers.live.values().find(|mapper| mapper.digest() == digest);
+        if let Some(mapper) = live.or_else(|| state.ready.get(&digest)) {
+            return Ok(mapper.clone());
+        }
+        let folder = state.registry.folder().to_owned();
+        let wasm = aside(move || Ok(registry::read_bytes(&folder, digest))).await?;
+        Ok(self.workshop.host.load(wasm.map_err(ChangeError::Damaged)?).await?)
+    }
+
+    /// Lets go of loaded generations that are no longer among the most recent.
+    fn trim(&self, state: &mut State) {
+        let wanted = wanted(state.registry.index());
+        state.ready.retain(|digest, _| wanted.contains(digest));
+    }
+}
+
+/// Loads what is live. What cannot be loaded is named with its reason, and the rest goes on.
+pub(super) async fn load_live(host: &Host, registry: &Registry, damage: &mut Vec<Damage>) -> Mappers {
+    let mut mappers = Mappers::default();
+    for found in damage.iter() {
+        if let Some(name) = &found.mapper {
+            mappers.unusable.insert(name.clone(), format!("{} {}", found.file.display(), found.what));
+        }
+    }
+    for (name, shelf) in &registry.index().mappers {
+        let fail = |file: std::path::PathBuf, what: String| {
+            let what =
+                format!("{what}; crossdock plugin push {name}, or crossdock plugin promote {name}@VERSION");
+            Damage { mapper: Some(name.clone()), file, what }
+        };
+        let loaded = match (shelf.live, shelf.lost) {
+            (None, false) => continue,
+            (None, true) => {
+                let what = "was damaged, and which generation was live is not known";
+                Err(fail(registry.folder().to_owned(), what.to_owned()))
+            }
+            (Some(digest), _) => {
+                let folder = registry.folder().to_owned();
+                match aside(move || Ok(registry::read_bytes(&folder, digest))).await {
+                    Ok(Ok(wasm)) => {
+                        let file = registry::place(registry.folder(), digest);
+                        host.load(wasm).await.map_err(|error| fail(file, error.to_string()))
+                    }
+                    Ok(Err(found)) => Err(fail(found.file, found.what)),
+                    Err(error) => Err(fail(registry.folder().to_owned(), error.to_string())),
+                }
+            }
+        };
+        match loaded {
+            Ok(mapper) => {
+                mappers.live.insert(name.clone(), mapper);
+            }
+            Err(found) => {
+                mappers.unusable.insert(name.clone(), format!("{} {}", found.file.display(), found.what));
+                damage.push(found);
+            }
+        }
+    }
+    mappers
+}
+
+/// What is stored, as it is shown.
+pub(super) fn stored(state: &State) -> Vec<StoredMapper> {
+    let index = state.registry.index();
+    let one = |(name, shelf): (&MapperName, &registry::Shelf)| {
+        let live = state.mappers.live.get(name);
+        let generation = |one: &Generation| StoredGeneration {
+            version: one.version.clone(),
+            digest: one.digest,
+            state: shelf.state(one.digest),
+            ready: live.is_some_and(|live| live.digest() == one.digest)
+                || state.ready.contains_key(&one.digest),
+            size: one.size,
+            pushed_by: one.pushed_by.clone(),
+            pushed_at: one.pushed_at,
+        };
+        StoredMapper {
+            name: name.clone(),
+            version: live.map(|live| live.version().to_owned()),
+            digest: live.map(Mapper::digest),
+            unusable: state.mappers.unusable.get(name).cloned(),
+            generations: shelf.generations.iter().rev().map(generation).collect(),
+        }
+    };
+    index.mappers.iter().map(one).collect()
+}
+
+pub(super) fn live(mapper: &Mapper) -> LiveMapper {
+    LiveMapper { name: mapper.name().clone(), version: mapper.version().to_owned(), digest: mapper.digest() }
+}
+
+fn wanted(index: &Index) -> BTreeSet<Digest> {
+    index.mappers.values().flat_map(|shelf| shelf.earlier.iter().rev().take(READY).copied()).collect()
+}
+
+fn short(by: &str) -> String {
+    by.chars().filter(|letter| !letter.is_control()).take(80).collect()
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Runs what waits for a disk on a thread that may wait.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, registry::Error> + Send + 'static,
+) -> Result<T, ChangeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(ChangeError::CutOff),
+    }
+}

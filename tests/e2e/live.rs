@@ -1,0 +1,231 @@
+//! Mappers go live, go back and wait while the gateway serves; what is live outlives restarts and damage.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use crossdock_tests::{Gateway, until};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    commands::{printed, run},
+    policies::restamped,
+    refusals::refused,
+    world::{ACME, CONFIRMATIONS, GLOBEX, RELEASES, World, confirmation, document, generous, receipt},
+};
+
+/// Asks the admin API for a change that it grants.
+async fn change(gateway: &Gateway, path: &str, body: impl Into<Bytes>) -> anyhow::Result<Value> {
+    let reply = gateway.admin_call("POST", path, body.into()).await?;
+    ensure!(reply.status == 200, "{path}: {} {}", reply.status, reply.text());
+    reply.json()
+}
+
+async fn x12(gateway: &Gateway) -> anyhow::Result<Value> {
+    Ok(gateway.ask("mappers/x12-wms").await?["mapper"].clone())
+}
+
+/// Where the registry keeps the bytes of what is live of a mapper.
+async fn live_file(gateway: &Gateway, data: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let found = gateway.ask(&format!("mappers/{name}")).await?;
+    let digest = found["mapper"]["digest"].as_str().context("it is live")?.to_owned();
+    Ok(data.join("mappers/sha256").join(format!("{digest}.wasm")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_back_under_traffic_drops_nothing_and_no_message_sees_two() -> anyhow::Result<()> {
+    let world = Arc::new(World::with(generous).await?);
+    let first = x12(&world.gateway).await?["digest"].clone();
+    let second =
+        change(&world.gateway, "mappers?by=nina", restamped("1.0.1")?).await?["live"]["digest"].clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let next = Arc::new(AtomicU32::new(30_000));
+    let mut traffic = JoinSet::new();
+    for _ in 0..3 {
+        let (world, stop, next) = (Arc::clone(&world), Arc::clone(&stop), Arc::clone(&next));
+        traffic.spawn(async move {
+            let mut seen = BTreeMap::<(String, String), u32>::new();
+            while !stop.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let served = receipt(&world.confirm(confirmation(&format!("{number:010}"), number)?).await?)?;
+                *seen
+                    .entry((served["revision"].to_string(), served["mapper_digest"].to_string()))
+                    .or_default() += 1;
+            }
+            anyhow::Ok(seen)
+        });
+    }
+    let mut revisions = BTreeMap::new();
+    for _ in 0..40 {
+        for (path, body, live) in [
+            ("mappers/x12-wms/rollback", json!({ "by": "nina" }), &first),
+            ("mappers/x12-wms/promote", json!({ "to": "1.0.1" }), &second),
+        ] {
+            let changed = change(&world.gateway, path, body.to_string()).await?;
+            assert_eq!(&changed["live"]["digest"], live);
+            revisions.insert(changed["revision"].to_string(), live.to_string());
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut count = 0;
+    for seen in traffic.join_all().await {
+        for ((revision, digest), times) in seen? {
+            count += times;
+            assert_eq!(revisions.get(&revision), Some(&digest), "{revision}");
+        }
+    }
+    ensure!(count > 40 && revisions.len() == 2, "{count} messages, {revisions:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_was_live_and_the_way_back() -> anyhow::Result<()> {
+    let World { gateway, estate, data, .. } = World::start().await?;
+    change(&gateway, "mappers", restamped("1.0.1")?).await?;
+    change(&gateway, "mappers", restamped("1.0.2")?).await?;
+    let changed = change(&gateway, "mappers/x12-wms/rollback", "{}").await?;
+    assert_eq!(changed["live"]["version"], "1.0.1");
+    let before = gateway.ask("status").await?;
+    gateway.kill().await?;
+    let gateway = Gateway::start_again(&estate, data.path()).await?;
+    let after = gateway.ask("status").await?;
+    assert_eq!((&before["revision"], &before["mappers"]), (&after["revision"], &after["mappers"]));
+    assert_eq!(after["damage"], json!([]));
+    until("the earlier generation is loaded again", async || {
+        let found = x12(&gateway).await?;
+        let earlier =
+            found["generations"].as_array().and_then(|all| all.iter().find(|one| one["state"] == "earlier"));
+        Ok(earlier.context("an earlier one")?["ready"] == true)
+    })
+    .await?;
+    let changed = change(&gateway, "mappers/x12-wms/rollback", "{}").await?;
+    assert_eq!(changed["live"]["version"], "1.0.0");
+    let reply = gateway.admin_call("POST", "mappers/x12-wms/rollback", "{}".into()).await?;
+    assert_eq!(reply.status, 404);
+    ensure!(reply.text().contains("no generation of x12-wms served before"), "{}", reply.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_held_push_is_stored_and_not_live_until_it_is_promoted() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let before = world.gateway.ask("status").await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("held.wasm");
+    std::fs::write(&file, restamped("1.1.0")?)?;
+    let file = file.to_str().context("a path")?;
+    let text = printed(&world, &["plugin", "push", file, "--hold", "--by", "nina"]).await?;
+    ensure!(text.starts_with("held   x12-wms 1.1.0") && text.contains("live: 1.0.0"), "{text}");
+    let after = world.gateway.ask("status").await?;
+    assert_eq!((&before["revision"], &before["mappers"]), (&after["revision"], &after["mappers"]));
+    let served = receipt(&world.confirm(confirmation("0080009501", 9501)?).await?)?;
+    assert_eq!(served["revision"], before["revision"]);
+    let text = printed(&world, &["plugin", "list"]).await?;
+    let held = text.lines().find(|line| line.contains("held")).context("a held one")?;
+    ensure!(held.contains("x12-wms") && held.contains("1.1.0") && held.contains("nina"), "{text}");
+
+    let wrong = run(&world, &["plugin", "promote", "x12-wms@9.9.9"]).await?;
+    assert_eq!(wrong.status.code(), Some(1));
+    let text = printed(&world, &["plugin", "promote", "x12-wms@1.1.0"]).await?;
+    ensure!(text.contains("before: 1.0.0") && text.contains("crossdock plugin rollback x12-wms"), "{text}");
+    let served = receipt(&world.confirm(confirmation("0080009502", 9502)?).await?)?;
+    assert_eq!(served["mapper_digest"], x12(&world.gateway).await?["digest"]);
+    let text = printed(&world, &["plugin", "status", "x12-wms"]).await?;
+    ensure!(text.contains("live     1.1.0") && text.contains("earlier  1.0.0"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_push_again_changes_nothing() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let first = change(&world.gateway, "mappers", restamped("1.0.1")?).await?;
+    let again = change(&world.gateway, "mappers", restamped("1.0.1")?).await?;
+    assert_eq!((&first["revision"], &first["live"]), (&again["revision"], &again["before"]));
+    let found = x12(&world.gateway).await?;
+    assert_eq!(found["generations"].as_array().map(Vec::len), Some(2));
+    let back = change(&world.gateway, "mappers/x12-wms/rollback", "{}").await?;
+    assert_eq!(back["live"]["version"], "1.0.0", "one push is one step back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn tidying_shows_first_and_never_takes_what_is_live() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    for version in ["1.0.1", "1.0.2", "1.0.3"] {
+        change(&world.gateway, "mappers", restamped(version)?).await?;
+    }
+    let bytes = world.data.path().join("mappers/sha256");
+    let count = || -> anyhow::Result<usize> { Ok(std::fs::read_dir(&bytes)?.count()) };
+    let before = count()?;
+    let text = printed(&world, &["plugin", "gc", "--keep", "1"]).await?;
+    ensure!(text.contains("would go  x12-wms@1.0.0") && text.contains("x12-wms@1.0.1"), "{text}");
+    ensure!(!text.contains("1.0.2") && !text.contains("1.0.3"), "{text}");
+    assert_eq!(count()?, before, "only shown");
+    printed(&world, &["plugin", "gc", "--keep", "1", "--yes"]).await?;
+    assert_eq!(count()?, before - 2);
+    printed(&world, &["plugin", "gc", "--keep", "0", "--yes"]).await?;
+    receipt(&world.confirm(confirmation("0080009503", 9503)?).await?)?;
+    assert_eq!(x12(&world.gateway).await?["generations"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_file_costs_its_own_operations_and_nothing_else() -> anyhow::Result<()> {
+    let World { gateway, estate, data, sap: _sap, wms: _wms, tms: _tms, portal: _portal, .. } =
+        World::start().await?;
+    let file = live_file(&gateway, data.path(), "x12-wms").await?;
+    gateway.kill().await?;
+    let mut bytes = std::fs::read(&file)?;
+    let good = bytes.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes)?;
+
+    let gateway = Gateway::start_again(&estate, data.path()).await?;
+    let reply = gateway.post(CONFIRMATIONS, &ACME, confirmation("0080009504", 9504)?).await?;
+    refused(&reply, 503, "mapper-unusable", "gateway", true)?;
+    let reply = gateway.post(RELEASES, &GLOBEX, document("order.idoc.xml")?).await?;
+    receipt(&reply)?;
+    let status = gateway.ask("status").await?;
+    assert_eq!(status["damage"][0]["mapper"], "x12-wms", "{status}");
+    let ready = crossdock_tests::call(&gateway.admin, "GET", "/readyz", &[], Bytes::new()).await?;
+    assert_eq!(ready.status, 200);
+    ensure!(ready.text().contains("mapper x12-wms cannot be used"), "{}", ready.text());
+
+    // The same bytes again mend it, without a restart.
+    change(&gateway, "mappers", good).await?;
+    receipt(&gateway.post(CONFIRMATIONS, &ACME, confirmation("0080009504", 9504)?).await?)?;
+    assert_eq!(gateway.ask("status").await?["damage"], json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn mappers_of_an_earlier_version_are_taken_over() -> anyhow::Result<()> {
+    let World { gateway, estate, data, .. } = World::start().await?;
+    let before = gateway.ask("status").await?;
+    let store = data.path().join("mappers");
+    let mut old = Vec::new();
+    for mapper in before["mappers"].as_array().context("mappers")? {
+        let name = mapper["name"].as_str().context("a name")?;
+        old.push((name.to_owned(), std::fs::read(live_file(&gateway, data.path(), name).await?)?));
+    }
+    gateway.kill().await?;
+    std::fs::remove_dir_all(&store)?;
+    std::fs::create_dir(&store)?;
+    for (name, bytes) in old {
+        std::fs::write(store.join(format!("{name}.wasm")), bytes)?;
+    }
+    let gateway = Gateway::start_again(&estate, data.path()).await?;
+    let after = gateway.ask("status").await?;
+    assert_eq!((&before["revision"], &before["mappers"]), (&after["revision"], &after["mappers"]));
+    assert_eq!(std::fs::read_dir(&store)?.count(), 2, "the index and the folder of bytes");
+    Ok(())
+}
