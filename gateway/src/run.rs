@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     admin::{Admin, Token},
+    audit,
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
@@ -97,9 +98,12 @@ impl Running {
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);
-        let policies =
-            Policies::start(&source, checked, workshop, (registry, damage), Arc::clone(&clock), shown)
-                .await?;
+        let audit_file = data.join("audit.log");
+        let audit = audit::Log::open(&audit_file)
+            .with_context(|| format!("the audit file {}", audit_file.display()))?;
+        let registry = (registry, damage);
+        let (audit, time) = (Arc::new(audit), Arc::clone(&clock));
+        let policies = Policies::start(&source, checked, workshop, registry, audit, time, shown).await?;
 
         let store = sqlite::Store::open(&data.join("journal"), &settings.estate, Arc::clone(&clock))
             .with_context(|| format!("the journal in {}", data.display()))?;

@@ -229,3 +229,54 @@ async fn mappers_of_an_earlier_version_are_taken_over() -> anyhow::Result<()> {
     assert_eq!(std::fs::read_dir(&store)?.count(), 2, "the index and the folder of bytes");
     Ok(())
 }
+
+#[tokio::test]
+async fn every_change_is_written_down_in_a_chain_that_shows_where_it_was_touched() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    change(&world.gateway, "mappers?by=nina", restamped("1.0.1")?).await?;
+    change(&world.gateway, "mappers?by=nina&hold=true", restamped("1.0.2")?).await?;
+    change(&world.gateway, "mappers/x12-wms/promote", json!({ "to": "1.0.2", "by": "otto" }).to_string())
+        .await?;
+    change(&world.gateway, "mappers/x12-wms/rollback", json!({ "by": "nina" }).to_string()).await?;
+    change(&world.gateway, "mappers/gc", json!({ "dry_run": false, "keep": 0, "by": "otto" }).to_string())
+        .await?;
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    world.estate.save("apis/shipments.yaml", |text| text.to_owned() + "# changed\n")?;
+    until("it is in force", async || Ok(world.gateway.ask("status").await?["revision"] != before)).await?;
+
+    let lines = world.gateway.ask("audit").await?["audit"].as_array().context("lines")?.clone();
+    let said: Vec<(&str, &str)> = lines
+        .iter()
+        .rev()
+        .map(|line| (line["what"].as_str().unwrap_or("?"), line["by"].as_str().unwrap_or("?")))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("policies.in-force", "start"),
+            ("mapper.pushed", "nina"),
+            ("mapper.held", "nina"),
+            ("mapper.promoted", "otto"),
+            ("mapper.rolled-back", "nina"),
+            ("mappers.tidied", "otto"),
+            ("policies.in-force", "policy folder"),
+        ]
+    );
+    for pair in lines.windows(2) {
+        assert_eq!((&pair[0]["before"], &pair[0]["previous"]), (&pair[1]["after"], &pair[1]["hash"]));
+    }
+    assert_eq!(lines[0]["after"], world.gateway.ask("status").await?["revision"]);
+
+    let text = printed(&world, &["audit", "verify"]).await?;
+    ensure!(text.starts_with("whole   7 lines"), "{text}");
+    let file = world.data.path().join("audit.log");
+    let text = std::fs::read_to_string(&file)?.replacen("otto", "nina", 1);
+    std::fs::write(&file, text)?;
+    let wrong = run(&world, &["audit", "verify"]).await?;
+    assert_eq!(wrong.status.code(), Some(1));
+    ensure!(
+        String::from_utf8_lossy(&wrong.stdout).starts_with("broken  at line 4: it was changed"),
+        "{wrong:?}"
+    );
+    Ok(())
+}

@@ -3,7 +3,18 @@
 /// The floors, lowest first. A room imports from floors below its own, never from its own floor or above.
 pub const FLOORS: &[&[&str]] = &[
     &["words"],
-    &["auth", "canonical", "contract", "journal", "mapper", "observe", "server", "spool", "throttle"],
+    &[
+        "audit",
+        "auth",
+        "canonical",
+        "contract",
+        "journal",
+        "mapper",
+        "observe",
+        "server",
+        "spool",
+        "throttle",
+    ],
     &["deliver"],
     &["policy"],
     &["refusal"],

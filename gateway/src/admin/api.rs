@@ -71,6 +71,12 @@ pub(super) async fn answer(
                 "deliveries": admin.deliveries.stats(),
             }))
         }
+        (&Method::GET, ["audit"]) => {
+            let Newest { limit } = filter(query)?;
+            let lines = admin.policies.written_down(limit.unwrap_or(50));
+            let lines = lines.map_err(|error| Refusal::Missing(format!("the audit file: {error}")))?;
+            Ok(json!({ "audit": lines }))
+        }
         (_, ["mappers", rest @ ..]) => mappers::answer(admin, method, rest, query, body).await,
         _ => Err(Refusal::Nothing),
     }
@@ -96,6 +102,12 @@ async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
             () = &mut waited => return Ok(json!({ "events": [] })),
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Newest {
+    limit: Option<usize>,
 }
 
 #[derive(serde::Deserialize)]

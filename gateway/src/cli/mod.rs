@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::words::{Clock, Random};
 
+mod audit;
 pub mod client;
 mod demo;
 pub mod lookup;
@@ -60,6 +61,13 @@ enum Command {
         #[command(flatten)]
         admin: client::AdminArgs,
     },
+    /// See who changed what is in force, and whether that account is whole
+    Audit {
+        #[command(subcommand)]
+        command: audit::Audit,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
     /// Compile a mapper; the gateway calls this on itself, with resource limits
     #[command(name = crate::mapper::compile::COMMAND, hide = true)]
     Compile,
@@ -77,6 +85,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
         Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
+        Command::Audit { command, admin } => audit::run(command, &admin),
         Command::Compile => Ok(crate::mapper::compile::child_main()),
     };
     ended.unwrap_or_else(|error| {

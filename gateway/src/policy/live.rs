@@ -17,6 +17,7 @@ use super::{
     registry::{Damage, Registry},
 };
 use crate::{
+    audit,
     contract::Schema,
     deliver::Plan,
     mapper::Mapper,
@@ -30,6 +31,7 @@ pub struct Policies {
     plan: watch::Sender<Arc<dyn Plan>>,
     pub(super) workshop: Workshop,
     pub(super) clock: Arc<dyn Clock>,
+    audit: Arc<audit::Log>,
     metrics: Arc<Metrics>,
     /// Why the newest folder or mapper is not in force; none if it is.
     refused: Mutex<Option<String>>,
@@ -66,6 +68,9 @@ pub enum Error {
     /// The files are right, but something that they name is not there.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
+    /// What is not written down does not take force.
+    #[error("the audit file could not be written: {0}")]
+    Audit(std::io::Error),
 }
 
 /// Reads and checks a folder.
@@ -92,12 +97,13 @@ impl Policies {
     /// bound to it, and is named in the log and by [`Policies::damage`].
     ///
     /// # Errors
-    /// Something that the files name is not there.
+    /// Something that the files name is not there, or the audit file cannot be written.
     pub async fn start(
         source: &Source,
         checked: Checked,
         workshop: Workshop,
         (registry, mut damage): (Registry, Vec<Damage>),
+        audit: Arc<audit::Log>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, Error> {
@@ -111,16 +117,24 @@ impl Policies {
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
         let state = State { checked, source: source.digest, mappers, registry, ready: BTreeMap::new() };
         let shown = Shown { live: serving(&state), stored: stored(&state), damage };
-        Ok(Arc::new(Self {
+        let revision = snapshot.revision.clone();
+        let policies = Arc::new(Self {
             current: ArcSwap::new(snapshot),
             plan: watch::Sender::new(plan),
             workshop,
             clock,
+            audit,
             metrics,
             refused: Mutex::default(),
             state: AsyncMutex::new(state),
             shown: Mutex::new(shown),
-        }))
+        });
+        // Whatever changed while the gateway was down, or at the very end of it, shows as one line.
+        if policies.audit.in_force().as_ref() != Some(&revision) {
+            let of = "files and mappers as they are at the start".to_owned();
+            policies.write_down("start", "policies.in-force", of, &revision).await.map_err(Error::Audit)?;
+        }
+        Ok(policies)
     }
 
     /// What is in force now.
@@ -163,12 +177,12 @@ impl Policies {
     }
 
     pub(super) async fn reload_in(&self, state: &mut State) -> Result<Revision, Error> {
-        let reloaded = self.try_reload(state);
+        let reloaded = self.try_reload(state).await;
         self.note(reloaded.as_ref().err().map(ToString::to_string));
         reloaded
     }
 
-    fn try_reload(&self, state: &mut State) -> Result<Revision, Error> {
+    async fn try_reload(&self, state: &mut State) -> Result<Revision, Error> {
         let (source, checked) = read_checked(&self.workshop.folder, &*self.clock)?;
         if source.digest == state.source {
             return Ok(self.now().revision.clone());
@@ -176,8 +190,39 @@ impl Policies {
         let snapshot =
             build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
+        let of = format!("the policy folder, {} files", source.files.len());
+        let written = self.write_down("policy folder", "policies.in-force", of, &snapshot.revision).await;
+        written.map_err(Error::Audit)?;
         (state.checked, state.source) = (checked, source.digest);
         Ok(self.publish(snapshot))
+    }
+
+    /// Makes a line of the audit file durable: before what it says takes force.
+    pub(super) async fn write_down(
+        &self,
+        by: &str,
+        what: &str,
+        of: String,
+        after: &Revision,
+    ) -> std::io::Result<()> {
+        let entry = audit::Entry {
+            at: self.clock.now(),
+            by: by.to_owned(),
+            what: what.to_owned(),
+            of,
+            before: self.audit.in_force(),
+            after: after.clone(),
+        };
+        let log = Arc::clone(&self.audit);
+        tokio::task::spawn_blocking(move || log.append(entry)).await.map_err(std::io::Error::other)?
+    }
+
+    /// The newest lines of the audit file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn written_down(&self, limit: usize) -> std::io::Result<Vec<serde_json::Value>> {
+        audit::newest(self.audit.path(), limit)
     }
 
     /// Shows what is live and stored now.

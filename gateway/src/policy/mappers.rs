@@ -138,6 +138,9 @@ pub enum ChangeError {
     /// It could not be stored.
     #[error("the mapper could not be stored: {0}")]
     Store(#[from] registry::Error),
+    /// What is not written down does not take force.
+    #[error("the audit file could not be written: {0}")]
+    Audit(std::io::Error),
     /// The gateway failed in the middle of it.
     #[error("the change was cut off; `crossdock plugin list` shows what is live")]
     CutOff,
@@ -235,6 +238,11 @@ impl Policies {
         }
         let bytes: u64 = garbage.iter().map(|(_, one)| one.size).sum();
         if !dry_run {
+            let names: Vec<String> =
+                garbage.iter().map(|(name, one)| format!("{name} {}", one.title())).collect();
+            let of = format!("{} generations, {strays} other files: {}", names.len(), names.join(", "));
+            let written = self.write_down(by, "mappers.tidied", of, &self.now().revision.clone()).await;
+            written.map_err(ChangeError::Audit)?;
             tracing::info!(generations = garbage.len(), strays, bytes, by, "stored mappers tidied");
         }
         let generations = garbage
@@ -289,6 +297,9 @@ impl Policies {
     ) -> Result<Pushed, ChangeError> {
         let started = Instant::now();
         self.store(state, next, Some((mapper.digest(), wasm))).await?;
+        let revision = self.now().revision.clone();
+        let written = self.write_down(by, "mapper.held", title(mapper), &revision).await;
+        written.map_err(ChangeError::Audit)?;
         let stored = started.elapsed();
         self.show(state);
         tracing::info!(mapper = %mapper.name(), version = mapper.version(), by, "mapper held");
@@ -297,7 +308,7 @@ impl Policies {
             live: before.clone(),
             before,
             held: Some(live(mapper)),
-            revision: self.now().revision.clone(),
+            revision,
             took_micros: 0,
             stored_micros: micros(stored),
         })
@@ -315,7 +326,19 @@ impl Policies {
         let snapshot = snapshot.map_err(ChangeError::Build)?;
         let built = started.elapsed();
         let started = Instant::now();
+        let previous = state.registry.index().clone();
         self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
+        if !unchanged {
+            let of = match &before {
+                Some(before) => format!("{}, before {}", title(&mapper), title(before)),
+                None => title(&mapper),
+            };
+            let what = format!("mapper.{}", what.replace(' ', "-"));
+            if let Err(error) = self.write_down(by, &what, of, &snapshot.revision).await {
+                self.store(state, previous, None).await?;
+                return Err(ChangeError::Audit(error));
+            }
+        }
         let stored = started.elapsed();
         let started = Instant::now();
         state.mappers = mappers;
@@ -453,6 +476,11 @@ pub(super) fn stored(state: &State) -> Vec<StoredMapper> {
 
 pub(super) fn live(mapper: &Mapper) -> LiveMapper {
     LiveMapper { name: mapper.name().clone(), version: mapper.version().to_owned(), digest: mapper.digest() }
+}
+
+/// `x12-wms 1.4.0 (7f3a9c21)`
+fn title(mapper: &Mapper) -> String {
+    format!("{} {} ({})", mapper.name(), mapper.version(), mapper.digest().short())
 }
 
 fn wanted(index: &Index) -> BTreeSet<Digest> {
