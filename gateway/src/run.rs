@@ -122,17 +122,18 @@ impl Running {
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
         let limiter = Arc::new(Limiter::new());
+        let (canon, ids) = (Arc::new(Canon::new()), Arc::new(IdSource::new()));
         let gateway = Arc::new(Gateway {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
-            host,
-            canon: Arc::new(Canon::new()),
+            host: Arc::clone(&host),
+            canon: Arc::clone(&canon),
             limiter: Arc::clone(&limiter),
             spool: Spool::new(spool_folder, in_flight, settings.limits.body_timeout),
             calls,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            ids: Arc::new(IdSource::new()),
+            ids: Arc::clone(&ids),
             metrics: Arc::clone(&metrics),
             keys: KeysInUse::default(),
         });
@@ -154,6 +155,11 @@ impl Running {
             deliveries: Arc::clone(&runner),
             metrics,
             clock,
+            random,
+            host,
+            canon,
+            ids,
+            shadowing: tokio::sync::Mutex::default(),
             token,
         });
 

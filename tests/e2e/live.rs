@@ -280,3 +280,76 @@ async fn every_change_is_written_down_in_a_chain_that_shows_where_it_was_touched
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_candidate_is_compared_on_what_was_really_sent_and_refused_where_it_differs() -> anyhow::Result<()>
+{
+    let world = World::start().await?;
+    for number in 9601..9606 {
+        receipt(&world.confirm(confirmation(&format!("008000{number}"), number)?).await?)?;
+    }
+    change(&world.gateway, "mappers?hold=true", restamped("1.0.9")?).await?;
+    let same = printed(&world, &["plugin", "shadow", "x12-wms"]).await?;
+    ensure!(same.contains("5 documents since") && same.contains("5 the same, 0 differ"), "{same}");
+    ensure!(same.contains("speed     p50") && same.contains("MiB"), "{same}");
+
+    change(&world.gateway, "mappers?hold=true", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    let events = world.gateway.ask("status").await?["store"]["events"].clone();
+    let shadow = run(&world, &["plugin", "shadow", "x12-wms", "--documents", "4"]).await?;
+    let text = String::from_utf8(shadow.stdout)?;
+    assert_eq!(shadow.status.code(), Some(1), "{text}");
+    ensure!(text.contains("0 the same, 4 differ"), "{text}");
+    ensure!(text.contains(r#"references[].source_kind differs in 4 of 4: "W06/2" → "W06/9""#), "{text}");
+    assert_eq!(world.gateway.ask("status").await?["store"]["events"], events, "nothing was stored");
+
+    let refused = run(&world, &["plugin", "promote", "x12-wms@1.1.0"]).await?;
+    assert_eq!(refused.status.code(), Some(1));
+    ensure!(String::from_utf8_lossy(&refused.stderr).contains("--accept-differences"), "{refused:?}");
+    assert_eq!(x12(&world.gateway).await?["version"], "1.0.0");
+    let text = printed(&world, &["plugin", "promote", "x12-wms@1.1.0", "--accept-differences"]).await?;
+    ensure!(text.contains("live   x12-wms 1.1.0"), "{text}");
+    let unknown = run(&world, &["plugin", "shadow", "x12-wms@7.7.7"]).await?;
+    ensure!(String::from_utf8_lossy(&unknown.stderr).contains("stored are 1.1.0"), "{unknown:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_is_run_again_by_its_original_mapper() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let sent = receipt(&world.confirm(confirmation("0080009611", 9611)?).await?)?;
+    let id = sent["message_id"].as_str().context("an id")?;
+    change(&world.gateway, "mappers", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    let text = printed(&world, &["message", "rerun", id]).await?;
+    ensure!(text.contains("x12-wms 1.0.0") && text.contains("1 events, the same bytes"), "{text}");
+    ensure!(text.contains("policies then"), "{text}");
+
+    // Another zone gives other moments: the configuration is that of now.
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    world
+        .estate
+        .save("partners/acme-3pl.yaml", |text| text.replace("America/Chicago", "America/New_York"))?;
+    until("it is in force", async || Ok(world.gateway.ask("status").await?["revision"] != before)).await?;
+    let other = run(&world, &["message", "rerun", id]).await?;
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    ensure!(String::from_utf8_lossy(&other.stdout).contains("dispatched.zone: then"), "{other:?}");
+
+    let tidy = json!({ "keep": 0, "dry_run": false }).to_string();
+    change(&world.gateway, "mappers/gc", tidy).await?;
+    let gone = run(&world, &["message", "rerun", id]).await?;
+    assert_eq!(gone.status.code(), Some(1));
+    ensure!(String::from_utf8_lossy(&gone.stderr).contains("is not stored any more"), "{gone:?}");
+    Ok(())
+}
+
+/// A mapper like the live one that says something else in one place: the text is in its bytes, at the same length.
+fn altered(version: &str, from: &str, to: &str) -> anyhow::Result<Bytes> {
+    let wasm = restamped(version)?.to_vec();
+    let at = wasm
+        .windows(from.len())
+        .position(|part| part == from.as_bytes())
+        .context("the text is in the mapper")?;
+    ensure!(from.len() == to.len(), "lengths differ");
+    let mut changed = wasm;
+    changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+    Ok(changed.into())
+}

@@ -7,7 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, api};
+use super::{Admin, Refusal, api, shadow};
 use crate::policy::{ChangeError, Policies};
 
 /// Who a change is put down to if its caller names nobody.
@@ -89,6 +89,7 @@ pub(super) async fn answer(
             let (name, Promote { to, by }) = ((*name).to_owned(), api::read(&body)?);
             whole(async move { policies.promote(&name, &to, &by).await }).await
         }
+        (&Method::POST, [name, "shadow"]) => shadow::answer(admin, name, &body).await,
         (&Method::POST, [name, "rollback"]) => {
             let (name, RollBack { by }) = ((*name).to_owned(), api::read(&body)?);
             whole(async move { policies.roll_back(&name, &by).await }).await

@@ -11,16 +11,21 @@ use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use crate::{
+    canonical::Canon,
     deliver::Runner,
     journal::{self, Journal},
+    mapper::Host,
     observe::{Metrics, TargetLabels},
     policy::Policies,
     server::{Answering, Handler},
-    words::{Clock, Random},
+    words::{Clock, IdSource, Random},
 };
 
+mod again;
 mod api;
+mod differ;
 mod mappers;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -48,6 +53,16 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Runs mappers, for what is mapped again.
+    pub host: Arc<Host>,
+    /// The canonical check, for the same.
+    pub canon: Arc<Canon>,
+    /// Identifiers, for the same; they are never stored.
+    pub ids: Arc<IdSource>,
+    /// Held while two mappers are compared: one comparison at a time.
+    pub shadowing: tokio::sync::Mutex<()>,
     /// Who may ask; none on a Unix socket, whose mode already says so.
     pub token: Option<Token>,
 }

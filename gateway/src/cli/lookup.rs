@@ -35,6 +35,14 @@ pub enum Message {
         #[arg(long, value_name = "ID")]
         before: Option<String>,
     },
+    /// Map a stored document again by its original mapper and compare the events; stores and sends nothing
+    ///
+    /// Exit codes: 0 the same bytes, 1 something differs or it cannot be run again.
+    #[command(after_help = "Example: crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
+    Rerun {
+        /// The message
+        id: String,
+    },
     /// Show one message: its document, what became of it, where its events went
     #[command(after_help = "Example: crossdock message show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
     Show {
@@ -169,6 +177,17 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
                     .collect()
             });
         }
+        Message::Rerun { id } => {
+            let found = client.post(&format!("messages/{}/rerun", encode(&id)), &json!({})).await?;
+            if admin.json {
+                show::line(&found);
+            } else {
+                print_rerun(&found);
+            }
+            if found["same"] != true {
+                return Err(Error::No(format!("message {id} does not give the same events again")));
+            }
+        }
         Message::Show { id } => {
             let found = client.get(&format!("messages/{}", encode(&id))).await?;
             if admin.json {
@@ -179,6 +198,29 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn print_rerun(found: &Value) {
+    let text = |name: &str| show::safe(&show::text(&found[name]));
+    let digest: String = text("digest").chars().take(8).collect();
+    let outcome = if found["same"] == true { "the same bytes" } else { "not the same" };
+    anstream::println!(
+        "rerun   {} {} ({digest})   {} events, {outcome}",
+        text("mapper"),
+        text("version"),
+        text("events")
+    );
+    for row in found["differences"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let [field, then, now] = ["field", "then", "now"].map(|name| show::safe(&show::text(&row[name])));
+        anstream::println!("        {field}: then {then}, now {now}");
+    }
+    if found["revision_then"] != found["revision_now"] {
+        anstream::println!(
+            "        policies then {}, now {}: configuration and tables are those of now",
+            text("revision_then"),
+            text("revision_now")
+        );
+    }
 }
 
 /// Runs an `event` command.

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub partners: HashMap<PartnerName, Arc<Partner>>,
     /// Operations by method and path.
     pub routes: Routes<Arc<Operation>>,
+    /// The same by `api/operation`.
+    pub operations: BTreeMap<String, Arc<Operation>>,
     /// Where events go.
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
@@ -192,6 +194,7 @@ pub fn build(
         workshop,
         secrets: Secrets::new(workshop.folder.clone()),
         tables: HashMap::new(),
+        operations: BTreeMap::new(),
         wrong: Vec::new(),
     };
     let targets = builder.targets();
@@ -203,7 +206,8 @@ pub fn build(
         return Err(builder.wrong);
     };
     let estate = checked.gateway.estate.clone();
-    Ok(Snapshot { revision, estate, authenticator, partners, routes, subscriptions, targets })
+    let operations = builder.operations;
+    Ok(Snapshot { revision, estate, authenticator, partners, routes, operations, subscriptions, targets })
 }
 
 struct Builder<'a> {
@@ -213,6 +217,7 @@ struct Builder<'a> {
     secrets: Secrets,
     /// One set of tables for each combination that is granted.
     tables: HashMap<Vec<String>, Arc<Tables>>,
+    operations: BTreeMap<String, Arc<Operation>>,
     wrong: Vec<String>,
 }
 
@@ -271,6 +276,7 @@ impl Builder<'_> {
             };
             for operation in api.operations.values() {
                 let built = Arc::new(self.operation(api, operation, &lives, targets));
+                self.operations.insert(built.id.clone(), Arc::clone(&built));
                 match Method::from_bytes(operation.method.as_bytes()) {
                     Ok(method) => routes.push((method, operation.path.clone(), built)),
                     Err(_) => {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -257,8 +258,25 @@ impl Policies {
     /// # Errors
     /// It is not stored, damaged, or cannot be loaded.
     pub async fn generation(&self, digest: Digest) -> Result<Mapper, ChangeError> {
+        let folder = {
+            let state = self.state.lock().await;
+            if let Some(mapper) = loaded(&state, digest) {
+                return Ok(mapper);
+            }
+            state.registry.folder().to_owned()
+        };
+        // Nobody's way back waits while an old generation is compiled to be looked at.
+        self.load(folder, digest).await
+    }
+
+    /// The stored generations of a mapper.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn shelf(&self, name: &str) -> Result<(MapperName, registry::Shelf), ChangeError> {
         let state = self.state.lock().await;
-        self.ready(&state, digest).await
+        let (name, shelf) = state.registry.index().shelf(name)?;
+        Ok((name.clone(), shelf.clone()))
     }
 
     /// Loads the most recent earlier generations, so that going back needs no loading. One that cannot be loaded
@@ -387,11 +405,13 @@ impl Policies {
     }
 
     async fn ready(&self, state: &State, digest: Digest) -> Result<Mapper, ChangeError> {
-        let live = state.mappers.live.values().find(|mapper| mapper.digest() == digest);
-        if let Some(mapper) = live.or_else(|| state.ready.get(&digest)) {
-            return Ok(mapper.clone());
+        match loaded(state, digest) {
+            Some(mapper) => Ok(mapper),
+            None => self.load(state.registry.folder().to_owned(), digest).await,
         }
-        let folder = state.registry.folder().to_owned();
+    }
+
+    async fn load(&self, folder: PathBuf, digest: Digest) -> Result<Mapper, ChangeError> {
         let wasm = aside(move || Ok(registry::read_bytes(&folder, digest))).await?;
         Ok(self.workshop.host.load(wasm.map_err(ChangeError::Damaged)?).await?)
     }
@@ -446,6 +466,11 @@ pub(super) async fn load_live(host: &Host, registry: &Registry, damage: &mut Vec
         }
     }
     mappers
+}
+
+fn loaded(state: &State, digest: Digest) -> Option<Mapper> {
+    let live = state.mappers.live.values().find(|mapper| mapper.digest() == digest);
+    live.or_else(|| state.ready.get(&digest)).cloned()
 }
 
 /// What is stored, as it is shown.

@@ -184,7 +184,10 @@ impl Registry {
 pub(super) fn read_bytes(folder: &Path, digest: Digest) -> Result<Bytes, Damage> {
     let file = place(folder, digest);
     let damage = |what: String| Damage { mapper: None, file: file.clone(), what };
-    let wasm = fs::read(&file).map_err(|error| damage(format!("cannot be read: {error}")))?;
+    let wasm = fs::read(&file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => damage("is not stored any more".to_owned()),
+        _ => damage(format!("cannot be read: {error}")),
+    })?;
     let found = Digest::of(&wasm);
     if found == digest {
         Ok(wasm.into())

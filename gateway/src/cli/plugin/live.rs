@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{DONE, complain};
+use super::{DONE, complain, shadow};
 use crate::cli::{
     client::{AdminArgs, Client, Error, encode},
     show,
@@ -43,6 +43,12 @@ pub(super) struct PromoteArgs {
     /// The mapper, with the version or digest that is to go live.
     #[arg(value_name = "NAME@VERSION")]
     mapper: String,
+    /// Compare it with what is live on so many recent documents first; 0 goes without
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    shadow: usize,
+    /// Go live even if it does something else than what is live
+    #[arg(long)]
+    accept_differences: bool,
     /// Who, and where.
     #[command(flatten)]
     asking: Asking,
@@ -166,6 +172,26 @@ pub(super) fn promote(args: &PromoteArgs) -> anyhow::Result<u8> {
         );
         return Ok(complain(&what, super::USE));
     };
+    let mut to = to.to_owned();
+    if args.shadow > 0 {
+        let compared = match shadow::compared(&args.asking.admin, name, Some(&to), args.shadow)? {
+            Ok(compared) => compared,
+            Err(code) => return Ok(code),
+        };
+        if let Some(compared) = compared {
+            shadow::print(&args.asking.admin, &compared);
+            let differ = compared["differ"].as_u64().unwrap_or(0);
+            if differ > 0 && !args.accept_differences {
+                let what = format!(
+                    "it differs in {differ} of {} documents, so what is live stays\n  help: --accept-differences makes it live all the same",
+                    show::text(&compared["documents"])
+                );
+                return Ok(complain(&what, super::NO));
+            }
+            // What was compared goes live, whatever was pushed in between.
+            to = show::text(&compared["candidate"]["digest"]);
+        }
+    }
     let path = format!("mappers/{}/promote", encode(name));
     let body = json!({ "to": to, "by": args.asking.by });
     let changed = ask(&args.asking.admin, async |client| client.post(&path, &body).await)?;
@@ -265,11 +291,11 @@ fn damaged(damage: &Value) {
     }
 }
 
-fn each(list: &Value) -> &[Value] {
+pub(super) fn each(list: &Value) -> &[Value] {
     list.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn digest(value: &Value) -> String {
+pub(super) fn digest(value: &Value) -> String {
     show::safe(&show::text(value)).chars().take(8).collect()
 }
 

@@ -16,6 +16,7 @@ mod new;
 mod progress;
 mod push;
 mod run;
+mod shadow;
 mod show;
 mod sources;
 mod test;
@@ -90,9 +91,16 @@ enum PluginCommand {
     /// Show of each mapper what is live, what a rollback leads to, what is held and what is damaged.
     #[command(after_help = "Example:\n  crossdock plugin status x12-wms")]
     Status(live::StatusArgs),
-    /// Make a stored generation of a mapper live.
+    /// Run recent documents through a candidate and what is live, and show what differs.
+    ///
+    /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
     #[command(
-        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21"
+        after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000"
+    )]
+    Shadow(shadow::ShadowArgs),
+    /// Make a stored generation of a mapper live, once recent documents have shown that it does the same.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21 --accept-differences"
     )]
     Promote(live::PromoteArgs),
     /// Make the generation of a mapper live that served before the present one.
@@ -131,6 +139,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
         PluginCommand::List(args) => live::list(&args)?,
         PluginCommand::Status(args) => live::status(&args)?,
+        PluginCommand::Shadow(args) => shadow::run(&args)?,
         PluginCommand::Promote(args) => live::promote(&args)?,
         PluginCommand::Rollback(args) => live::rollback(&args)?,
         PluginCommand::Gc(args) => live::gc(&args)?,
