@@ -353,3 +353,49 @@ fn altered(version: &str, from: &str, to: &str) -> anyhow::Result<Bytes> {
     changed[at..at + to.len()].copy_from_slice(to.as_bytes());
     Ok(changed.into())
 }
+
+#[tokio::test]
+async fn a_lock_in_the_policy_folder_decides_and_a_promotion_is_a_revision_of_it() -> anyhow::Result<()> {
+    let World { gateway, estate, data, .. } = World::start().await?;
+    change(&gateway, "mappers?hold=true", restamped("1.0.1")?).await?;
+    let found = x12(&gateway).await?;
+    let digest = |version: &str| -> anyhow::Result<String> {
+        let all = found["generations"].as_array().context("generations")?;
+        let one = all.iter().find(|one| one["version"] == version).context("the version")?;
+        Ok(one["digest"].as_str().context("a digest")?.to_owned())
+    };
+    let (first, second) = (digest("1.0.0")?, digest("1.0.1")?);
+    let file = estate.folder().join("mappers.lock");
+    let write = |version: &str, digest: &str| {
+        std::fs::write(&file, format!("x12-wms: {{ version: {version}, digest: {digest} }}\n"))
+    };
+    write("1.0.1", &second)?;
+    until("the lock is in force", async || Ok(x12(&gateway).await?["version"] == "1.0.1")).await?;
+
+    // What is not stored is refused at its line, and what was live stays.
+    write("9.9.9", &"ab".repeat(32))?;
+    until("the status says why", async || Ok(gateway.ask("status").await?["refused"].is_string())).await?;
+    let why = gateway.ask("status").await?["refused"].to_string();
+    ensure!(
+        why.contains("mappers.lock:1: there is no x12-wms@abab") && why.contains("stored are 1.0.1"),
+        "{why}"
+    );
+    assert_eq!(x12(&gateway).await?["version"], "1.0.1");
+    write("1.0.1", &second)?;
+    until("it is right again", async || Ok(gateway.ask("status").await?["refused"].is_null())).await?;
+
+    let back = change(&gateway, "mappers/x12-wms/rollback", json!({ "by": "nina" }).to_string()).await?;
+    assert_eq!(back["live"]["version"], "1.0.0");
+    ensure!(std::fs::read_to_string(&file)?.contains(&first), "the file says what is live");
+    let status = gateway.ask("status").await?;
+    assert_eq!((&back["revision"], &status["refused"]), (&status["revision"], &Value::Null));
+    let line = gateway.ask("audit?limit=1").await?["audit"][0].clone();
+    assert_eq!((&line["what"], &line["by"]), (&json!("mapper.rolled-back"), &json!("nina")));
+
+    // The folder is the truth at a start, too: a checkout while the gateway was down counts.
+    gateway.kill().await?;
+    write("1.0.1", &second)?;
+    let gateway = Gateway::start_again(&estate, data.path()).await?;
+    assert_eq!(x12(&gateway).await?["version"], "1.0.1");
+    Ok(())
+}

@@ -28,6 +28,19 @@ pub struct Checked {
     pub schemas: BTreeMap<String, Arc<str>>,
     /// Cross-reference tables by name: the file's name without `.csv`.
     pub tables: BTreeMap<String, Arc<Table>>,
+    /// `mappers.lock`: which generation of a mapper is live. Without the file the data folder alone says so.
+    pub lock: Option<BTreeMap<MapperName, Pin>>,
+}
+
+/// A line of `mappers.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The mapper's version, for people.
+    pub version: String,
+    /// The digest that is live.
+    pub digest: Digest,
 }
 
 /// Where something stands in the policy files; shown as `apis/shipments.yaml:31`.

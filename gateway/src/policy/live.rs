@@ -12,9 +12,9 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 use super::{
     Checked, Source,
     built::{Snapshot, Workshop, build},
-    check,
+    check, lock,
     mappers::{LiveMapper, Mappers, StoredMapper, live, load_live, stored},
-    registry::{Damage, Registry},
+    registry::{self, Damage, Registry},
 };
 use crate::{
     audit,
@@ -38,6 +38,13 @@ pub struct Policies {
     /// One change at a time.
     pub(super) state: AsyncMutex<State>,
     shown: Mutex<Shown>,
+}
+
+/// What the audit file says of a reload that somebody asked for.
+pub(super) struct Said<'a> {
+    pub(super) by: &'a str,
+    pub(super) what: String,
+    pub(super) of: String,
 }
 
 pub(super) struct State {
@@ -68,6 +75,9 @@ pub enum Error {
     /// The files are right, but something that they name is not there.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
+    /// What is live could not be made durable.
+    #[error("the mapper store: {0}")]
+    Store(#[from] registry::Error),
     /// What is not written down does not take force.
     #[error("the audit file could not be written: {0}")]
     Audit(std::io::Error),
@@ -102,7 +112,7 @@ impl Policies {
         source: &Source,
         checked: Checked,
         workshop: Workshop,
-        (registry, mut damage): (Registry, Vec<Damage>),
+        (mut registry, mut damage): (Registry, Vec<Damage>),
         audit: Arc<audit::Log>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
@@ -112,10 +122,17 @@ impl Policies {
             let mapper = mapper.as_ref().map_or("unknown", MapperName::as_str);
             tracing::error!(mapper, "{} {what}", file.display());
         }
+        let ready = BTreeMap::new();
+        let obeyed = lock::obeyed(checked.lock.as_ref(), &workshop.host, &registry, &mappers, &ready).await;
+        let (index, mappers) = obeyed.map_err(Error::Build)?;
+        if index != *registry.index() {
+            registry::write_index(registry.folder(), &index)?;
+            registry.replaced(index);
+        }
         let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &workshop);
         let snapshot = Arc::new(snapshot.map_err(Error::Build)?);
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
-        let state = State { checked, source: source.digest, mappers, registry, ready: BTreeMap::new() };
+        let state = State { checked, source: source.digest, mappers, registry, ready };
         let shown = Shown { live: serving(&state), stored: stored(&state), damage };
         let revision = snapshot.revision.clone();
         let policies = Arc::new(Self {
@@ -177,23 +194,49 @@ impl Policies {
     }
 
     pub(super) async fn reload_in(&self, state: &mut State) -> Result<Revision, Error> {
-        let reloaded = self.try_reload(state).await;
+        self.reload_saying(state, None).await
+    }
+
+    pub(super) async fn reload_saying(
+        &self,
+        state: &mut State,
+        said: Option<Said<'_>>,
+    ) -> Result<Revision, Error> {
+        let reloaded = self.try_reload(state, said).await;
         self.note(reloaded.as_ref().err().map(ToString::to_string));
         reloaded
     }
 
-    async fn try_reload(&self, state: &mut State) -> Result<Revision, Error> {
+    async fn try_reload(&self, state: &mut State, said: Option<Said<'_>>) -> Result<Revision, Error> {
         let (source, checked) = read_checked(&self.workshop.folder, &*self.clock)?;
         if source.digest == state.source {
             return Ok(self.now().revision.clone());
         }
-        let snapshot =
-            build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
+        let host = &self.workshop.host;
+        let obeyed = lock::obeyed(checked.lock.as_ref(), host, &state.registry, &state.mappers, &state.ready);
+        let (index, mappers) = obeyed.await.map_err(Error::Build)?;
+        let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
-        let of = format!("the policy folder, {} files", source.files.len());
-        let written = self.write_down("policy folder", "policies.in-force", of, &snapshot.revision).await;
-        written.map_err(Error::Audit)?;
+        let previous = state.registry.index().clone();
+        self.store(state, index, None).await?;
+        let folder = || Said {
+            by: "policy folder",
+            what: "policies.in-force".to_owned(),
+            of: format!("{} files", source.files.len()),
+        };
+        let Said { by, what, of } = said.unwrap_or_else(folder);
+        if let Err(error) = self.write_down(by, &what, of, &snapshot.revision).await {
+            self.store(state, previous, None).await?;
+            return Err(Error::Audit(error));
+        }
+        let before = std::mem::replace(&mut state.mappers, mappers);
         (state.checked, state.source) = (checked, source.digest);
+        state.ready.extend(before.live.into_values().map(|mapper| (mapper.digest(), mapper)));
+        self.trim(state);
+        for name in state.mappers.live.keys() {
+            self.mended(name);
+        }
+        self.show(state);
         Ok(self.publish(snapshot))
     }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::{
     built::build,
-    live::{Policies, State, revision},
+    live::{Policies, Said, State, revision},
+    lock,
     registry::{self, Damage, Generation, Index, Registry, Unknown},
 };
 use crate::{
@@ -142,6 +143,17 @@ pub enum ChangeError {
     /// What is not written down does not take force.
     #[error("the audit file could not be written: {0}")]
     Audit(std::io::Error),
+    /// The policy folder decides what is live, and it cannot be written.
+    #[error("{} says what is live and cannot be written: {source}; change it there", file.display())]
+    Lock {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder as it is now cannot take force with it.
+    #[error(transparent)]
+    Policies(#[from] super::live::Error),
     /// The gateway failed in the middle of it.
     #[error("the change was cut off; `crossdock plugin list` shows what is live")]
     CutOff,
@@ -215,7 +227,8 @@ impl Policies {
     pub async fn tidy(&self, keep: usize, dry_run: bool, by: &str) -> Result<Tidied, ChangeError> {
         let mut state = self.state.lock().await;
         let mut next = state.registry.index().clone();
-        let garbage = next.garbage(keep, &[]);
+        let pinned: Vec<Digest> = state.checked.lock.iter().flatten().map(|(_, pin)| pin.digest).collect();
+        let garbage = next.garbage(keep, &pinned);
         next.forget(&garbage);
         let folder = state.registry.folder().to_owned();
         let (index, gone) = (next.clone(), garbage.iter().map(|(_, one)| one.digest).collect::<Vec<_>>());
@@ -266,7 +279,7 @@ impl Policies {
             state.registry.folder().to_owned()
         };
         // Nobody's way back waits while an old generation is compiled to be looked at.
-        self.load(folder, digest).await
+        load(&self.workshop.host, folder, digest).await
     }
 
     /// The stored generations of a mapper.
@@ -340,6 +353,9 @@ impl Policies {
         mappers.unusable.remove(mapper.name());
         let before = mappers.live.insert(mapper.name().clone(), mapper.clone());
         let unchanged = before.as_ref().is_some_and(|before| before.digest() == mapper.digest());
+        if state.checked.lock.is_some() && !unchanged {
+            return self.change_by_lock(state, Change { mapper, next, wasm, what, by }, before).await;
+        }
         let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(ChangeError::Build)?;
         let built = started.elapsed();
@@ -347,10 +363,7 @@ impl Policies {
         let previous = state.registry.index().clone();
         self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
         if !unchanged {
-            let of = match &before {
-                Some(before) => format!("{}, before {}", title(&mapper), title(before)),
-                None => title(&mapper),
-            };
+            let of = changed(&mapper, before.as_ref());
             let what = format!("mapper.{}", what.replace(' ', "-"));
             if let Err(error) = self.write_down(by, &what, of, &snapshot.revision).await {
                 self.store(state, previous, None).await?;
@@ -384,22 +397,65 @@ impl Policies {
         })
     }
 
+    /// The same where `mappers.lock` says what is live: the change is an edit of that file, and takes force with the
+    /// folder's new revision. Should that fail, file and index are as they were.
+    async fn change_by_lock(
+        &self,
+        state: &mut State,
+        Change { mapper, next, wasm, what, by }: Change<'_>,
+        before: Option<Mapper>,
+    ) -> Result<Pushed, ChangeError> {
+        let started = Instant::now();
+        let file = lock::place(&self.workshop.folder);
+        let cannot = |source| ChangeError::Lock { file: file.clone(), source };
+        let pins = state.checked.lock.clone().unwrap_or_default();
+        let (text, text_before) = (lock::text(&pins, &mapper), std::fs::read(&file).map_err(cannot)?);
+        let previous = state.registry.index().clone();
+        self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
+        if let Err(source) = lock::write(&file, text.as_bytes()) {
+            self.store(state, previous, None).await?;
+            return Err(cannot(source));
+        }
+        let stored = started.elapsed();
+        let started = Instant::now();
+        let of = changed(&mapper, before.as_ref());
+        let said = Said { by, what: format!("mapper.{}", what.replace(' ', "-")), of };
+        let revision = match self.reload_saying(state, Some(said)).await {
+            Ok(revision) => revision,
+            Err(error) => {
+                lock::write(&file, &text_before).map_err(cannot)?;
+                self.store(state, previous, None).await?;
+                return Err(error.into());
+            }
+        };
+        tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, by, "mapper {what}");
+        Ok(Pushed {
+            live: Some(live(&mapper)),
+            before: before.as_ref().map(live),
+            held: None,
+            revision,
+            took_micros: micros(started.elapsed()),
+            stored_micros: micros(stored),
+        })
+    }
+
     /// Makes bytes and index durable, in this order: the index names nothing that is not there.
-    async fn store(
+    pub(super) async fn store(
         &self,
         state: &mut State,
         next: Index,
         wasm: Option<(Digest, Bytes)>,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<(), registry::Error> {
         let folder = state.registry.folder().to_owned();
         let index = (next != *state.registry.index()).then(|| next.clone());
-        aside(move || {
+        let storing = tokio::task::spawn_blocking(move || {
             if let Some((digest, wasm)) = wasm {
                 registry::keep_bytes(&folder, digest, &wasm)?;
             }
             index.map_or(Ok(()), |index| registry::write_index(&folder, &index))
-        })
-        .await?;
+        });
+        let folder = || state.registry.folder().to_owned();
+        storing.await.map_err(|error| registry::Error::Io { file: folder(), source: error.into() })??;
         state.registry.replaced(next);
         Ok(())
     }
@@ -407,17 +463,12 @@ impl Policies {
     async fn ready(&self, state: &State, digest: Digest) -> Result<Mapper, ChangeError> {
         match loaded(state, digest) {
             Some(mapper) => Ok(mapper),
-            None => self.load(state.registry.folder().to_owned(), digest).await,
+            None => load(&self.workshop.host, state.registry.folder().to_owned(), digest).await,
         }
     }
 
-    async fn load(&self, folder: PathBuf, digest: Digest) -> Result<Mapper, ChangeError> {
-        let wasm = aside(move || Ok(registry::read_bytes(&folder, digest))).await?;
-        Ok(self.workshop.host.load(wasm.map_err(ChangeError::Damaged)?).await?)
-    }
-
     /// Lets go of loaded generations that are no longer among the most recent.
-    fn trim(&self, state: &mut State) {
+    pub(super) fn trim(&self, state: &mut State) {
         let wanted = wanted(state.registry.index());
         state.ready.retain(|digest, _| wanted.contains(digest));
     }
@@ -468,6 +519,12 @@ pub(super) async fn load_live(host: &Host, registry: &Registry, damage: &mut Vec
     mappers
 }
 
+/// Loads a stored generation.
+pub(super) async fn load(host: &Host, folder: PathBuf, digest: Digest) -> Result<Mapper, ChangeError> {
+    let wasm = aside(move || Ok(registry::read_bytes(&folder, digest))).await?;
+    Ok(host.load(wasm.map_err(ChangeError::Damaged)?).await?)
+}
+
 fn loaded(state: &State, digest: Digest) -> Option<Mapper> {
     let live = state.mappers.live.values().find(|mapper| mapper.digest() == digest);
     live.or_else(|| state.ready.get(&digest)).cloned()
@@ -501,6 +558,14 @@ pub(super) fn stored(state: &State) -> Vec<StoredMapper> {
 
 pub(super) fn live(mapper: &Mapper) -> LiveMapper {
     LiveMapper { name: mapper.name().clone(), version: mapper.version().to_owned(), digest: mapper.digest() }
+}
+
+/// What a line of the audit file says of a change.
+fn changed(mapper: &Mapper, before: Option<&Mapper>) -> String {
+    match before {
+        Some(before) => format!("{}, before {}", title(mapper), title(before)),
+        None => title(mapper),
+    }
 }
 
 /// `x12-wms 1.4.0 (7f3a9c21)`

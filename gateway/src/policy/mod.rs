@@ -12,6 +12,7 @@ pub mod checked;
 mod credentials;
 pub mod live;
 mod lives;
+mod lock;
 mod mappers;
 mod outward;
 mod raw;
