@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use crossdock_tests::{PATIENCE, binary, until};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::Command,
     time::timeout,
 };
@@ -144,6 +144,40 @@ async fn operators_may_come_by_a_unix_socket_of_their_own() -> anyhow::Result<()
     assert_eq!(mode & 0o777, 0o600);
     let output = command_at(&socket, own.path(), &["message", "list"]).output().await?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_key_lets_its_partner_in_once_its_lines_stand_in_the_policy() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let mut make = Command::new(binary());
+    make.args(["key", "new", "acme-3pl", "--name", "autumn", "--scope", "shipments:write"]);
+    let made = make.output().await?;
+    ensure!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout)?.trim().to_owned();
+    let said = String::from_utf8(made.stderr)?;
+    ensure!(key.starts_with("xd_acme-3pl_") && !said.contains(&key), "{said}");
+    let lines = said.split_once("  autumn:\n").context("the lines for the policy")?.1;
+    let lines = format!("credentials:\n  autumn:\n{lines}\n");
+    let headers = [("x-api-key", key.as_str()), ("content-type", "application/edi-x12")];
+    let send = async || {
+        world.gateway.post(crate::world::CONFIRMATIONS, &headers, confirmation("0080009703", 9703)?).await
+    };
+    assert_eq!(send().await?.status, 401);
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    world.estate.save("partners/acme-3pl.yaml", |text| text.replace("credentials:\n", &lines))?;
+    until("the lines are in force", async || Ok(world.gateway.ask("status").await?["revision"] != before))
+        .await?;
+    receipt(&send().await?)?;
+    // The old one still is.
+    receipt(&world.confirm(confirmation("0080009704", 9704)?).await?)?;
+
+    let mut hash = Command::new(binary());
+    hash.args(["key", "hash"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut hash = hash.spawn()?;
+    hash.stdin.take().context("stdin is piped")?.write_all(format!("{key}\n").as_bytes()).await?;
+    let hashed = String::from_utf8(hash.wait_with_output().await?.stdout)?;
+    ensure!(hashed.trim().len() == 64 && said.contains(hashed.trim()), "{hashed}");
     Ok(())
 }
 
