@@ -118,6 +118,65 @@ async fn exit_codes_tell_what_went_wrong() -> anyhow::Result<()> {
     let nobody = command.output().await?;
     assert_eq!(nobody.status.code(), Some(4));
     ensure!(String::from_utf8_lossy(&nobody.stderr).contains("crossdock serve"), "{nobody:?}");
+
+    let mistyped: [&[&str]; 4] = [
+        &["message", "list", "--state", "lost"],
+        &["message", "show", "4711"],
+        &["event", "list", "--key", "8841"],
+        &["delivery", "list", "--limit", "0"],
+    ];
+    for mistyped in mistyped {
+        assert_eq!(run(&world, mistyped).await?.status.code(), Some(2), "{mistyped:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_start_says_why_and_what_to_do() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let serve = async |policies: &std::path::Path, data: &std::path::Path| {
+        let mut serve = Command::new(binary());
+        serve
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies"])
+            .arg(policies);
+        let ended = serve.arg("--data").arg(data).kill_on_drop(true).output().await?;
+        anyhow::Ok((ended.status.code(), String::from_utf8(ended.stderr)?))
+    };
+    let (code, said) = serve(world.estate.folder(), world.data.path()).await?;
+    ensure!(code == Some(4) && said.contains("in use") && said.contains("--data"), "{code:?} {said}");
+
+    let fresh = tempfile::tempdir()?;
+    let (code, said) = serve(&fresh.path().join("nowhere"), fresh.path()).await?;
+    ensure!(code == Some(2) && said.matches("No such file").count() == 1, "{code:?} {said}");
+    let (code, said) = serve(fresh.path(), fresh.path()).await?;
+    ensure!(
+        code == Some(1) && said.starts_with("error: the estate has no `gateway.yaml`"),
+        "{code:?} {said}"
+    );
+    let (code, said) = serve(world.estate.folder(), fresh.path()).await?;
+    ensure!(code == Some(1) && said.contains("mapper `x12-wms@1` is not here"), "{code:?} {said}");
+    ensure!(said.contains("--mapper FILE"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_drain_at_once() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    // It asks the gateway to wait for news, so that there is something to drain.
+    let mut tail =
+        command(&world, &["event", "tail", "--json", "--after", "0"]).kill_on_drop(true).spawn()?;
+    let mut lines = BufReader::new(tail.stdout.take().context("stdout is piped")?).lines();
+    receipt(&world.confirm(confirmation("0080009705", 9705)?).await?)?;
+    timeout(PATIENCE, lines.next_line()).await??.context("a line")?;
+    let began = std::time::Instant::now();
+    world.gateway.terminate()?;
+    until("it takes no more calls", async || {
+        Ok(tokio::net::TcpStream::connect(&world.gateway.address).await.is_err())
+    })
+    .await?;
+    assert_eq!(world.gateway.stop().await?, Some(0));
+    // The drain would have taken its 20 s.
+    ensure!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     Ok(())
 }
 

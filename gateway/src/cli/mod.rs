@@ -101,7 +101,11 @@ fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {
 }
 
 fn on_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(command);
+    // Whoever wants to wait for something has waited: a thread that is still busy does not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Runs a client of the admin API; not reaching it has an exit code of its own.
