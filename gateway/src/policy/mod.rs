@@ -28,7 +28,7 @@ pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
-pub use live::{Policies, compiles, read_checked};
+pub use live::{Error as StartError, Policies, compiles, read_checked};
 pub use mappers::{ChangeError, LiveMapper, Mappers, Pushed, StoredGeneration, StoredMapper, Tidied};
 pub use registry::{Damage, Registry};
 pub use report::Report;
