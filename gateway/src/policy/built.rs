@@ -38,9 +38,9 @@ pub struct Snapshot {
     /// The estate.
     pub estate: EstateName,
     /// Tells who is calling.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Partners by name.
-    pub partners: HashMap<PartnerName, Arc<Partner>>,
+    pub partners: Arc<HashMap<PartnerName, Arc<Partner>>>,
     /// Operations by method and path.
     pub routes: Routes<Arc<Operation>>,
     /// The same by `api/operation`.
@@ -48,7 +48,7 @@ pub struct Snapshot {
     /// Where events go.
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
-    pub targets: BTreeMap<TargetName, Arc<Target>>,
+    pub targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
 }
 
 /// What a request needs to know of its partner.
@@ -66,6 +66,7 @@ pub struct Partner {
 }
 
 /// A method and a path, with everything that its requests meet.
+#[derive(Clone)]
 pub struct Operation {
     /// `api/operation`.
     pub id: String,
@@ -84,7 +85,7 @@ pub struct Operation {
     /// What it does in each version.
     pub versions: HashMap<VersionName, Arc<Contract>>,
     /// Who may call it, in which versions.
-    pub grants: HashMap<PartnerName, HashSet<VersionName>>,
+    pub grants: Arc<HashMap<PartnerName, HashSet<VersionName>>>,
     /// Largest body in bytes.
     pub body_max: u64,
     /// Where it stands in the policy.
@@ -92,9 +93,10 @@ pub struct Operation {
 }
 
 /// What an operation does in one version.
+#[derive(Clone)]
 pub struct Contract {
     /// The schema of its documents.
-    pub schema: Option<Schema>,
+    pub schema: Option<Arc<Schema>>,
     /// Media types it takes; empty: any.
     pub media_types: Vec<String>,
     /// How it answers.
@@ -120,9 +122,20 @@ pub struct Mapping {
     pub config: Bytes,
     /// Where the policy names it.
     pub rule: String,
+    /// What the policy asks for.
+    wanted: MapperRef,
 }
 
 impl Mapping {
+    /// The same with another generation of its mapper, if the policy's version allows it.
+    fn with(&self, mapper: &Mapper) -> Option<Self> {
+        self.wanted.fits(mapper.version()).then(|| Self { mapper: mapper.clone(), ..self.clone() })
+    }
+
+    fn is_of(&self, mapper: &Mapper) -> bool {
+        self.mapper.name() == mapper.name()
+    }
+
     /// `x12-wms@1.4.0`
     pub fn title(&self) -> String {
         format!("{}@{}", self.mapper.name(), self.mapper.version())
@@ -137,6 +150,7 @@ pub struct Subscription {
     pub target: TargetName,
     from: Option<HashSet<PartnerName>>,
     events: Vec<checked::EventPattern>,
+    outward: Arc<Outward>,
     delivery: Arc<deliver::Subscription>,
 }
 
@@ -151,6 +165,87 @@ impl Subscription {
             pattern.kind == event.kind && version
         })
     }
+}
+
+impl Snapshot {
+    /// The same with another generation of one mapper: what is not bound to it is shared, so this takes as long
+    /// for ten thousand partners as for three. None where only building anew can say what is wrong.
+    pub(super) fn rebound(&self, revision: Revision, mapper: &Mapper) -> Option<Self> {
+        let mut operations = BTreeMap::new();
+        for (id, operation) in &self.operations {
+            let rebound = operation.rebound(mapper)?;
+            operations.insert(id.clone(), rebound.map_or_else(|| Arc::clone(operation), Arc::new));
+        }
+        let routes = self
+            .routes
+            .map(|operation| operations.get(&operation.id).map_or_else(|| Arc::clone(operation), Arc::clone));
+        let mut subscriptions = Vec::with_capacity(self.subscriptions.len());
+        for subscription in &self.subscriptions {
+            let rebound = subscription.rebound(mapper)?;
+            subscriptions.push(rebound.map_or_else(|| Arc::clone(subscription), Arc::new));
+        }
+        Some(Self {
+            revision,
+            estate: self.estate.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            partners: Arc::clone(&self.partners),
+            routes,
+            operations,
+            subscriptions,
+            targets: Arc::clone(&self.targets),
+        })
+    }
+}
+
+impl Operation {
+    /// With another generation of a mapper: nothing if it is not bound to it, none at all if that does not fit.
+    fn rebound(&self, mapper: &Mapper) -> Option<Option<Self>> {
+        let of = |mapping: &Option<Mapping>| mapping.as_ref().is_some_and(|mapping| mapping.is_of(mapper));
+        let bound = |contract: &Arc<Contract>| of(&contract.mapping) || of(&contract.target_mapping);
+        if !self.versions.values().any(bound) {
+            return Some(None);
+        }
+        let with = |mapping: &Option<Mapping>| match mapping {
+            Some(mapping) if mapping.is_of(mapper) => mapping.with(mapper).map(Some),
+            other => Some(other.clone()),
+        };
+        let mut versions = self.versions.clone();
+        for contract in versions.values_mut().filter(|contract| bound(contract)) {
+            let (mapping, target_mapping) = (with(&contract.mapping)?, with(&contract.target_mapping)?);
+            *contract = Arc::new(Contract { mapping, target_mapping, ..Contract::clone(contract) });
+        }
+        Some(Some(Self { versions, ..self.clone() }))
+    }
+}
+
+impl Subscription {
+    /// With another generation of a mapper: nothing if it is not bound to it, none at all if that does not fit.
+    fn rebound(&self, mapper: &Mapper) -> Option<Option<Self>> {
+        let Ok(Some(mapping)) = &self.outward.mapping else { return Some(None) };
+        if !mapping.is_of(mapper) {
+            return Some(None);
+        }
+        let mapping = Ok(Some(mapping.with(mapper)?));
+        let (host, zone) = (Arc::clone(&self.outward.host), self.outward.zone.clone());
+        let outward = Arc::new(Outward { host, mapping, zone });
+        Some(Some(Self {
+            name: self.name.clone(),
+            target: self.target.clone(),
+            from: self.from.clone(),
+            events: self.events.clone(),
+            delivery: delivery(&self.name, &self.target, &outward),
+            outward,
+        }))
+    }
+}
+
+fn delivery(
+    name: &SubscriptionName,
+    target: &TargetName,
+    outward: &Arc<Outward>,
+) -> Arc<deliver::Subscription> {
+    let (name, target, map) = (name.clone(), target.clone(), Arc::clone(outward));
+    Arc::new(deliver::Subscription { name, target, map })
 }
 
 impl Plan for Snapshot {
@@ -207,6 +302,7 @@ pub fn build(
     };
     let estate = checked.gateway.estate.clone();
     let operations = builder.operations;
+    let (authenticator, partners, targets) = (Arc::new(authenticator), Arc::new(partners), Arc::new(targets));
     Ok(Snapshot { revision, estate, authenticator, partners, routes, operations, subscriptions, targets })
 }
 
@@ -313,7 +409,7 @@ impl Builder<'_> {
             idempotency: operation.idempotency,
             lives: Arc::clone(lives),
             versions,
-            grants,
+            grants: Arc::new(grants),
             body_max: self.checked.gateway.limits.body_max_bytes,
             rule: operation.origin.to_string(),
         }
@@ -326,7 +422,8 @@ impl Builder<'_> {
     ) -> Contract {
         let schema = binding.schema.as_ref().and_then(|path| {
             let text = self.checked.schemas.get(path)?;
-            Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
+            let compiled = Schema::compile(text, path);
+            compiled.map(Arc::new).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
         });
         let ours = self.bound(binding.mapper.as_ref(), &binding.run);
         let theirs = self.bound(binding.target_mapper.as_ref(), &binding.run);
@@ -361,18 +458,15 @@ impl Builder<'_> {
             let owner =
                 self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
             let zone = owner.and_then(|owner| self.checked.partners.get(owner)?.zone.clone());
-            let map = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
-            let delivery = deliver::Subscription {
-                name: subscription.name.clone(),
-                target: subscription.target.clone(),
-                map,
-            };
+            let outward = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
+            let delivery = delivery(&subscription.name, &subscription.target, &outward);
             subscriptions.push(Arc::new(Subscription {
                 name: subscription.name.clone(),
                 target: subscription.target.clone(),
                 from: subscription.from.as_ref().map(|from| from.iter().cloned().collect()),
                 events: subscription.events.clone(),
-                delivery: Arc::new(delivery),
+                outward,
+                delivery,
             }));
         }
         subscriptions
@@ -405,6 +499,7 @@ impl Builder<'_> {
             limits: limits(&run.limits),
             config: config.into(),
             rule: wanted.origin.to_string(),
+            wanted: wanted.clone(),
         })
     }
 

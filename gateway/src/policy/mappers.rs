@@ -356,8 +356,16 @@ impl Policies {
         if state.checked.lock.is_some() && !unchanged {
             return self.change_by_lock(state, Change { mapper, next, wasm, what, by }, before).await;
         }
-        let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
-        let snapshot = snapshot.map_err(ChangeError::Build)?;
+        let revision = revision(state.source, &mappers);
+        // What served before only changes place with its successor; what did not is bound for the first time.
+        let rebound = before.as_ref().and_then(|_| self.now().rebound(revision.clone(), &mapper));
+        let snapshot = match rebound {
+            Some(snapshot) => snapshot,
+            None => {
+                let built = build(&state.checked, revision, &mappers, &self.workshop);
+                built.map_err(ChangeError::Build)?
+            }
+        };
         let built = started.elapsed();
         let started = Instant::now();
         let previous = state.registry.index().clone();
