@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
+use crossdock::mapper::without_cases;
 use crossdock_tests::{Gateway, until};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -342,8 +343,12 @@ async fn a_message_is_run_again_by_its_original_mapper() -> anyhow::Result<()> {
 }
 
 /// A mapper like the live one that says something else in one place: the text is in its bytes, at the same length.
+/// It carries no cases, for it would fail them.
 fn altered(version: &str, from: &str, to: &str) -> anyhow::Result<Bytes> {
-    let wasm = restamped(version)?.to_vec();
+    replaced(without_cases(&restamped(version)?), from, to)
+}
+
+fn replaced(wasm: Vec<u8>, from: &str, to: &str) -> anyhow::Result<Bytes> {
     let at = wasm
         .windows(from.len())
         .position(|part| part == from.as_bytes())
@@ -397,5 +402,49 @@ async fn a_lock_in_the_policy_folder_decides_and_a_promotion_is_a_revision_of_it
     write("1.0.1", &second)?;
     let gateway = Gateway::start_again(&estate, data.path()).await?;
     assert_eq!(x12(&gateway).await?["version"], "1.0.1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapper_that_fails_its_own_cases_is_not_taken_in() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let before = x12(&world.gateway).await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("wrong.wasm");
+    std::fs::write(&file, replaced(restamped("1.1.0")?.to_vec(), "W06/2", "W06/9")?)?;
+    let refused = run(&world, &["plugin", "push", file.to_str().context("a path")?]).await?;
+    let text = String::from_utf8(refused.stderr)?;
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    ensure!(text.contains("x12-wms 1.1.0 is not taken in: ") && text.contains("of its own "), "{text}");
+    ensure!(text.contains("expected \"W06/2\", got \"W06/9\""), "{text}");
+    assert_eq!(x12(&world.gateway).await?, before, "nothing of it is stored");
+
+    std::fs::write(&file, restamped("1.1.0")?)?;
+    let pushed = ["plugin", "push", file.to_str().context("a path")?, "--hold", "--source", "a1b2c3d4"];
+    printed(&world, &pushed).await?;
+    let text = printed(&world, &["plugin", "show", "x12-wms@1.1.0"]).await?;
+    ensure!(text.starts_with("x12-wms 1.1.0   held") && text.contains("source    a1b2c3d4"), "{text}");
+    ensure!(text.contains("operation shipments/confirm v2   apis/shipments.yaml:"), "{text}");
+    let found = x12(&world.gateway).await?;
+    ensure!(found["generations"][0]["cases"].as_u64() > Some(5), "{found}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn verifying_names_the_stored_file_that_is_damaged() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    change(&world.gateway, "mappers", restamped("1.0.1")?).await?;
+    let text = printed(&world, &["plugin", "verify"]).await?;
+    ensure!(text.starts_with("whole    ") && !text.contains("damaged"), "{text}");
+    let file = live_file(&world.gateway, world.data.path(), "x12-wms").await?;
+    let bytes = std::fs::read(&file)?;
+    std::fs::write(&file, &bytes[..bytes.len() - 1])?;
+    let damaged = run(&world, &["plugin", "verify"]).await?;
+    let text = String::from_utf8(damaged.stdout)?;
+    assert_eq!(damaged.status.code(), Some(1));
+    ensure!(
+        text.starts_with("damaged  x12-wms@1.0.1") && text.contains("is damaged: its digest is"),
+        "{text}"
+    );
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Admin, Refusal, api, shadow};
-use crate::policy::{ChangeError, Policies};
+use crate::policy::{ChangeError, Policies, Push};
 
 /// Who a change is put down to if its caller names nobody.
 const NOBODY: &str = "operator";
@@ -17,14 +17,15 @@ const KEEP: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Push {
+struct Asked {
     hold: bool,
     by: String,
+    source: Option<String>,
 }
 
-impl Default for Push {
+impl Default for Asked {
     fn default() -> Self {
-        Self { hold: false, by: NOBODY.to_owned() }
+        Self { hold: false, by: NOBODY.to_owned(), source: None }
     }
 }
 
@@ -73,13 +74,17 @@ pub(super) async fn answer(
     match (method, path) {
         (&Method::GET, []) => Ok(json!({ "mappers": policies.stored(), "damage": policies.damage() })),
         (&Method::POST, []) => {
-            let Push { hold, by } = api::filter(query)?;
-            whole(async move { policies.push_mapper(body, &by, hold).await }).await
+            let Asked { hold, by, source } = api::filter(query)?;
+            let push = Push { hold, by, source };
+            whole(async move { policies.push_mapper(body, &push).await }).await
         }
         (&Method::POST, ["gc"]) => {
             let Tidy { keep, dry_run, by } = api::read(&body)?;
             whole(async move { policies.tidy(keep, dry_run, &by).await }).await
         }
+        (&Method::POST, ["verify"]) => found(policies.verify().await?),
+        (&Method::GET, [name, "generations"]) => found(policies.describe(name, None).await?),
+        (&Method::GET, [name, "generations", asked]) => found(policies.describe(name, Some(asked)).await?),
         (&Method::GET, [name]) => {
             let stored = policies.stored();
             let found = stored.iter().find(|found| found.name.as_str() == *name);
@@ -104,6 +109,10 @@ async fn whole<T: serde::Serialize + Send + 'static>(
 ) -> Result<Value, Refusal> {
     let changed = tokio::spawn(change).await.unwrap_or(Err(ChangeError::CutOff))?;
     Ok(serde_json::to_value(changed).expect("names, numbers and texts"))
+}
+
+fn found(value: impl serde::Serialize) -> Result<Value, Refusal> {
+    Ok(serde_json::to_value(value).expect("names, numbers and texts"))
 }
 
 fn unknown(policies: &Policies, name: &str) -> Refusal {

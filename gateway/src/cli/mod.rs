@@ -74,6 +74,9 @@ enum Command {
     /// Compile a mapper; the gateway calls this on itself, with resource limits
     #[command(name = crate::mapper::compile::COMMAND, hide = true)]
     Compile,
+    /// Run the cases that a mapper carries; the gateway calls this on itself before it lets a mapper in
+    #[command(name = crate::mapper::trial::COMMAND, hide = true)]
+    Try(plugin::trial::TrialArgs),
 }
 
 /// Runs the command and gives its exit code: 0 done, 1 the answer is no, 2 wrong use, 3 a mapper trapped or
@@ -90,6 +93,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
         Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
         Command::Audit { command, admin } => audit::run(command, &admin),
+        Command::Try(args) => plugin::trial::run(&args, &*clock, &*random).map(|()| ExitCode::SUCCESS),
         Command::Compile => Ok(crate::mapper::compile::child_main()),
     };
     ended.unwrap_or_else(|error| {

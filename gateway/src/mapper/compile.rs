@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -44,6 +44,11 @@ impl Compiler {
     /// A compiler that starts `program` with [`COMMAND`].
     pub fn new(program: PathBuf) -> Self {
         Self { program, turn: Semaphore::new(1) }
+    }
+
+    /// The program that it starts.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Waits until nothing else is compiled.

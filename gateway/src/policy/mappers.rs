@@ -17,9 +17,13 @@ use super::{
     registry::{self, Damage, Generation, Index, Registry, Unknown},
 };
 use crate::{
-    mapper::{Host, LoadError, Mapper},
+    mapper::{Host, LoadError, Mapper, Tried},
     words::{Digest, MapperName, Revision, Time},
 };
+
+mod looked;
+
+pub use looked::{Described, Unsound, Use, Verified};
 
 /// Earlier generations of each mapper that stay loaded, so that going back is a pointer and no load.
 const READY: usize = 3;
@@ -76,6 +80,21 @@ pub struct StoredGeneration {
     pub pushed_by: String,
     /// When.
     pub pushed_at: Time,
+    /// How many cases it carries.
+    pub cases: usize,
+    /// What it was made from.
+    pub source: Option<String>,
+}
+
+/// How a mapper is to be taken in.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Store it without making it live.
+    pub hold: bool,
+    /// Who decides.
+    pub by: String,
+    /// What it was made from: a commit.
+    pub source: Option<String>,
 }
 
 /// What a change of what is live changed.
@@ -131,6 +150,9 @@ pub enum ChangeError {
     /// It is no mapper, or cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It does not what it says itself that it does.
+    #[error("{}", failing(.0, .1))]
+    Cases(String, Tried),
     /// The policies cannot be served with it.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
@@ -175,8 +197,13 @@ impl Policies {
     ///
     /// # Errors
     /// Why what was live stays.
-    pub async fn push_mapper(&self, wasm: Bytes, by: &str, hold: bool) -> Result<Pushed, ChangeError> {
+    pub async fn push_mapper(&self, wasm: Bytes, push: &Push) -> Result<Pushed, ChangeError> {
+        let Push { hold, by, source } = push;
         let mapper = self.workshop.host.load(wasm.clone()).await?;
+        let tried = self.workshop.host.try_cases(&wasm).await?;
+        if tried.failing > 0 {
+            return Err(ChangeError::Cases(format!("{} {}", mapper.name(), mapper.version()), tried));
+        }
         let mut state = self.state.lock().await;
         let generation = Generation {
             version: mapper.version().to_owned(),
@@ -184,10 +211,12 @@ impl Policies {
             size: wasm.len() as u64,
             pushed_by: short(by),
             pushed_at: self.clock.now(),
+            cases: tried.cases,
+            source: source.as_deref().map(short),
         };
         let mut next = state.registry.index().clone();
         next.store(mapper.name(), generation)?;
-        if hold {
+        if *hold {
             return self.hold(&mut state, &mapper, next, wasm, by).await;
         }
         next.promote(mapper.name(), mapper.digest());
@@ -552,6 +581,8 @@ pub(super) fn stored(state: &State) -> Vec<StoredMapper> {
             size: one.size,
             pushed_by: one.pushed_by.clone(),
             pushed_at: one.pushed_at,
+            cases: one.cases,
+            source: one.source.clone(),
         };
         StoredMapper {
             name: name.clone(),
@@ -579,6 +610,18 @@ fn changed(mapper: &Mapper, before: Option<&Mapper>) -> String {
 /// `x12-wms 1.4.0 (7f3a9c21)`
 fn title(mapper: &Mapper) -> String {
     format!("{} {} ({})", mapper.name(), mapper.version(), mapper.digest().short())
+}
+
+/// Why a mapper's own cases keep it out.
+fn failing(mapper: &str, tried: &Tried) -> String {
+    let Tried { cases, failing, differences, .. } = tried;
+    let verb = if *failing == 1 { "differs" } else { "differ" };
+    let lines: String = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+    let more = failing.saturating_sub(differences.len());
+    let more = if more == 0 { String::new() } else { format!("\n  and {more} more") };
+    format!(
+        "{mapper} is not taken in: {failing} of its own {cases} cases {verb}{lines}{more}\n  help: `crossdock plugin test` runs the same cases on a laptop"
+    )
 }
 
 fn wanted(index: &Index) -> BTreeSet<Digest> {

@@ -29,7 +29,10 @@ pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
 pub use live::{Error as StartError, Policies, compiles, read_checked};
-pub use mappers::{ChangeError, LiveMapper, Mappers, Pushed, StoredGeneration, StoredMapper, Tidied};
+pub use mappers::{
+    ChangeError, Described, LiveMapper, Mappers, Push, Pushed, StoredGeneration, StoredMapper, Tidied,
+    Unsound, Use, Verified,
+};
 pub use registry::{Damage, Registry};
 pub use report::Report;
 pub use secrets::read_secret;

@@ -254,6 +254,8 @@ pub(super) fn generation(wasm: &[u8], by: &str, now: Time) -> Result<(MapperName
         size: wasm.len() as u64,
         pushed_by: by.chars().filter(|letter| !letter.is_control()).take(80).collect(),
         pushed_at: now,
+        cases: found.cases,
+        source: None,
     };
     Ok((manifest.name, generation))
 }

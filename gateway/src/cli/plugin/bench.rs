@@ -99,9 +99,13 @@ pub(super) struct Setting {
 impl<'a> Bench<'a> {
     /// Starts the host.
     pub fn new(clock: &'a dyn Clock, random: &'a dyn Random) -> anyhow::Result<Self> {
-        let places = Places::usual()?;
+        Self::within(Places::usual()?.compiled, clock, random)
+    }
+
+    /// Starts the host with its folder of compiled mappers.
+    pub fn within(cache: PathBuf, clock: &'a dyn Clock, random: &'a dyn Random) -> anyhow::Result<Self> {
         let settings = Settings {
-            cache: places.compiled,
+            cache,
             compiler: env::current_exe()?,
             workers: 1,
             byte_budget: BUDGET,
@@ -125,9 +129,14 @@ impl<'a> Bench<'a> {
             }
         };
         let wasm = fs::read(&path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-        let loaded = self.runtime.block_on(self.host.load(Bytes::from(wasm)));
+        let loaded = self.load(Bytes::from(wasm));
         progress.clear();
         Ok(Opened { mapper: loaded.map_err(|source| Error::Load { path, source })?, folder })
+    }
+
+    /// Lets the host admit and compile a mapper.
+    pub fn load(&self, wasm: Bytes) -> Result<Mapper, LoadError> {
+        self.runtime.block_on(self.host.load(wasm))
     }
 
     /// Maps a document to drafts.

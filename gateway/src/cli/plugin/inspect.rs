@@ -59,7 +59,7 @@ fn as_json(path: &Path, found: &Inspection) {
         "mapper",
         json!({
             "file": path, "type": found.kind, "digest": found.digest, "size": found.size, "manifest": found.manifest,
-            "imports": found.imports, "exports": found.exports,
+            "cases": found.cases, "imports": found.imports, "exports": found.exports,
             "admissible": obstacles.is_empty(), "obstacles": obstacles,
         }),
     );
@@ -90,6 +90,7 @@ fn as_text(path: &Path, found: &Inspection) {
             line(if name == "control_numbers" { "numbers" } else { &name }, value);
         }
     }
+    line("cases", found.cases.to_string());
     line("imports", found.imports.join(", "));
     line("exports", found.exports.join(", "));
     if found.obstacles.is_empty() {

@@ -97,13 +97,15 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<u8> {
                 show::text(&one["state"]),
                 digest(&one["digest"]),
                 kilobytes(&one["size"]),
-                show::text(&one["pushed_at"]),
+                show::text(&one["cases"]),
+                show::second(&one["pushed_at"]),
                 show::text(&one["pushed_by"]),
+                show::text(&one["source"]),
             ]);
         }
     }
     if !args.admin.json {
-        let headings = ["mapper", "version", "state", "digest", "size", "pushed", "by"];
+        let headings = ["mapper", "version", "state", "digest", "size", "cases", "pushed", "by", "source"];
         show::table(&headings, &rows, "no mapper is stored: crossdock plugin push");
     }
     damaged(&found["damage"]);
@@ -142,7 +144,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
             [live] => print(format!(
                 "  live     {}   pushed {} by {}",
                 title(live),
-                show::text(&live["pushed_at"]),
+                show::second(&live["pushed_at"]),
                 show::text(&live["pushed_by"])
             )),
             _ => print("  live     nothing".to_owned()),
@@ -299,6 +301,6 @@ pub(super) fn digest(value: &Value) -> String {
     show::safe(&show::text(value)).chars().take(8).collect()
 }
 
-fn kilobytes(bytes: &Value) -> String {
+pub(super) fn kilobytes(bytes: &Value) -> String {
     format!("{} KB", bytes.as_u64().unwrap_or(0).div_ceil(1000))
 }

@@ -19,7 +19,9 @@ mod run;
 mod shadow;
 mod show;
 mod sources;
+mod stored;
 mod test;
+pub mod trial;
 mod written;
 
 use std::{
@@ -91,6 +93,16 @@ enum PluginCommand {
     /// Show of each mapper what is live, what a rollback leads to, what is held and what is damaged.
     #[command(after_help = "Example:\n  crossdock plugin status x12-wms")]
     Status(live::StatusArgs),
+    /// Show one stored generation: where it came from, what it says of itself, what is bound to it.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin show x12-wms\n  crossdock plugin show x12-wms@1.3.2 --json"
+    )]
+    Show(stored::ShowArgs),
+    /// Read every stored mapper and hold it against its digest.
+    ///
+    /// Exit codes: 0 all are whole, 1 some are damaged.
+    #[command(after_help = "Example:\n  crossdock plugin verify --data /var/lib/crossdock")]
+    Verify(stored::VerifyArgs),
     /// Run recent documents through a candidate and what is live, and show what differs.
     ///
     /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
@@ -139,6 +151,8 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
         PluginCommand::List(args) => live::list(&args)?,
         PluginCommand::Status(args) => live::status(&args)?,
+        PluginCommand::Show(args) => stored::show(&args)?,
+        PluginCommand::Verify(args) => stored::verify(&args)?,
         PluginCommand::Shadow(args) => shadow::run(&args)?,
         PluginCommand::Promote(args) => live::promote(&args)?,
         PluginCommand::Rollback(args) => live::rollback(&args)?,
@@ -176,10 +190,11 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
                 anstream::eprintln!(
-                    "{how}  {} {}   {} KB   digest {}   {}",
+                    "{how}  {} {}   {} KB with {} cases   digest {}   {}",
                     built.name,
                     built.version,
                     built.size.div_ceil(1000),
+                    built.cases,
                     built.digest.short(),
                     built.toolchain
                 );

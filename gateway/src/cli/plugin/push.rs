@@ -1,6 +1,9 @@
 //! `plugin push`: makes a mapper live in a running gateway.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use clap::Args;
 
@@ -19,6 +22,9 @@ pub(super) struct PushArgs {
     /// Store it without making it live: to shadow it first, or to promote it at a better hour
     #[arg(long)]
     hold: bool,
+    /// What it was made from; without it, the commit of the folder where git knows one
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
     /// Who, and where.
     #[command(flatten)]
     asking: live::Asking,
@@ -26,10 +32,12 @@ pub(super) struct PushArgs {
 
 /// Uploads the component; the gateway admits and compiles it, then swaps it in by one pointer.
 pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result<u8> {
+    let mut source = args.source.clone();
     let file = match locate::find(&args.mapper, here) {
         Err(error) => return Ok(complain(&error, USE)),
         Ok(Found::Wasm(file)) => file,
         Ok(Found::Folder(folder)) => {
+            source = source.or_else(|| commit(&folder));
             let progress = Progress::new(clock);
             let built = build::build(&folder, &|line| progress.tell(line));
             progress.clear();
@@ -44,10 +52,21 @@ pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Re
         Err(error) => return Ok(complain(&format_args!("{}: {error}", file.display()), USE)),
     };
     let hold = args.hold.then(|| "true".to_owned());
-    let query = query(&[("hold", hold), ("by", Some(args.asking.by.clone()))]);
+    let query = query(&[("hold", hold), ("by", Some(args.asking.by.clone())), ("source", source)]);
     let path = format!("mappers{query}");
     let pushed = live::ask(&args.asking.admin, async |client| {
         client.upload(&path, "application/wasm", wasm.into()).await
     })?;
     Ok(pushed.map_or_else(|code| code, |pushed| live::went_live(&args.asking.admin, "pushed", &pushed)))
+}
+
+/// The commit that a folder was checked out from, with `-dirty` where something in it has changed since.
+fn commit(folder: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let ran = Command::new("git").arg("-C").arg(folder).args(args).stderr(Stdio::null()).output().ok()?;
+        ran.status.success().then(|| String::from_utf8_lossy(&ran.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--", "."])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
 }

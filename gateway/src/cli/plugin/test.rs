@@ -61,7 +61,7 @@ pub(super) struct Tried {
     pub setting: Option<Setting>,
     pub given: Given,
     pub differences: Vec<Difference>,
-    usage: Usage,
+    pub usage: Usage,
     updated: bool,
 }
 
@@ -131,7 +131,7 @@ fn test(args: &TestArgs, bench: &Bench<'_>, opened: &Opened, folder: &Path) -> a
 }
 
 /// Runs one case and compares.
-fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
+pub(super) fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
     let tables = cases::tables(&case);
     let setting = Setting::new(&case.context, opened.mapper.manifest(), tables.as_deref(), None);
     let (given, usage, setting) = match setting {

@@ -51,6 +51,12 @@ pub struct Generation {
     pub pushed_by: String,
     /// When.
     pub pushed_at: Time,
+    /// How many cases it carries; a push is taken only if all of them are fine.
+    #[serde(default)]
+    pub cases: usize,
+    /// What it was made from, as whoever pushed it says: a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// What a change of the index may meet.
