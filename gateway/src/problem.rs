@@ -12,7 +12,7 @@ use crate::{
     mapper,
     refusal::{Fault, Refusal},
     throttle::fields,
-    words::{Diagnostic, MessageId, RateLimit, Revision},
+    words::{Acknowledgement, Diagnostic, MessageId, RateLimit, Revision},
 };
 
 /// Diagnostics that one answer carries.
@@ -41,6 +41,9 @@ pub struct Problem {
     /// Places in the caller's own document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Diagnostic>,
+    /// What an EDI sender waits for, where the operation answers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 impl Problem {
@@ -60,6 +63,7 @@ impl Problem {
             message_id,
             revision,
             errors,
+            acknowledgement: None,
         }
     }
 

@@ -31,6 +31,7 @@ mod figures;
 mod inspect;
 mod limits;
 mod manifest;
+mod outcome;
 mod pool;
 mod tables;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
+pub use outcome::{Ended, Outcome, Part, outcomes};
 pub use tables::{TableError, Tables};
 
 use call::{Desk, Order, Raw, State};
@@ -166,12 +168,32 @@ impl Door {
             Self::Command(command) => command.events_to_document(desk, order, context, events),
         }
     }
+
+    fn outcomes_to_document(
+        &self,
+        desk: &Desk,
+        order: Order,
+        context: &Context,
+        outcomes: &[Outcome],
+    ) -> Raw<wire::AcknowledgeResult> {
+        match self {
+            Self::Component(component) => {
+                (component.contract.acknowledge)(component, desk, order, context, outcomes)
+            }
+            Self::Command(command) => command.outcomes_to_document(desk, order, context, outcomes),
+        }
+    }
 }
 
 impl Mapper {
     /// Its name.
     pub fn name(&self) -> &MapperName {
         &self.0.manifest.name
+    }
+
+    /// Whether it offers this way of mapping.
+    pub fn offers(&self, direction: Direction) -> bool {
+        self.0.manifest.directions.contains(&direction)
     }
 
     /// Its version.
@@ -329,6 +351,35 @@ impl Host {
             let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
             raw.finish(|(value,)| match value {
                 Ok(document) => wire::Reader::document(document),
+                Err(diagnostics) => Err(reader.refused(diagnostics)),
+            })
+        })
+        .await
+    }
+
+    /// Asks for the functional acknowledgement of a document whose parts ended so; none where there is none to give.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn acknowledge(
+        &self,
+        mapper: &Mapper,
+        call: Call,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Ran<Option<Document>>, Failure> {
+        let input_bytes = outcomes.iter().map(Outcome::length).sum();
+        let loaded = Arc::clone(&mapper.0);
+        let Call { partner, context, tables, limits } = call;
+        let ceiling = limits.for_input(input_bytes);
+        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
+            let order = Order { tables, limits, ceiling, input_bytes, abandoned };
+            let mut raw = loaded.door.outcomes_to_document(desk, order, &context, &outcomes);
+            call::weighed(&mut raw, ceiling);
+            loaded.counters.used(&raw.usage);
+            let dropped = raw.dropped;
+            let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
+            raw.finish(|(value,)| match value {
+                Ok(document) => document.map(wire::Reader::document).transpose(),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
             })
         })

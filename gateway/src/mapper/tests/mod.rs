@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::words::Time;
 
+mod acknowledge;
 mod admission;
 mod calls;
 mod commands;
@@ -30,6 +31,7 @@ struct Guest<'a> {
     fields: &'a str,
     to: &'a str,
     from: &'a str,
+    acknowledge: &'a str,
     exports: &'a str,
 }
 
@@ -37,7 +39,8 @@ const EMPTY: &str = "(global.get $empty)";
 
 impl Default for Guest<'_> {
     fn default() -> Self {
-        Self { imports: "", realloc: "", post: "", fields: "", to: EMPTY, from: EMPTY, exports: "" }
+        let (to, from, acknowledge) = (EMPTY, EMPTY, EMPTY);
+        Self { imports: "", realloc: "", post: "", fields: "", to, from, acknowledge, exports: "" }
     }
 }
 
@@ -50,6 +53,7 @@ impl Guest<'_> {
             .replace(";;FIELDS", self.fields)
             .replace(";;TO", self.to)
             .replace(";;FROM", self.from)
+            .replace(";;ACKNOWLEDGE", self.acknowledge)
             .replace(";;EXPORTS", self.exports);
         wat::parse_str(text).unwrap()
     }

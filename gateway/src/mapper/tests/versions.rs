@@ -28,9 +28,11 @@ static V1_1: Contract = Contract {
     },
     check: |engine, code| {
         type From<'a> = (ContextIn<'a>, Vec<wire::RecordedIn<'a>>);
+        type Ended<'a> = (ContextIn<'a>, Vec<wire::OutcomeIn<'a>>);
         Ok(Exports {
             to_canonical: export::<ToParams<'_>, wire::ToResult>(engine, code, "to-canonical")?,
             from_canonical: export::<From<'_>, wire::FromResult>(engine, code, "from-canonical")?,
+            acknowledge: export::<Ended<'_>, wire::AcknowledgeResult>(engine, code, "acknowledge")?,
         })
     },
     to_canonical: |component, desk, order, context, document| {
@@ -40,6 +42,7 @@ static V1_1: Contract = Contract {
         unsafe { component.run::<ToParams<'_>, wire::ToResult>(desk, index, order, input) }
     },
     from_canonical: |_, _, _, _, _| Raw::failed(Failure::Broken),
+    acknowledge: |_, _, _, _, _| Raw::failed(Failure::Broken),
 };
 
 type ToParams<'a> = (ContextIn<'a>, wire::DocumentIn<'a>);
@@ -113,7 +116,8 @@ fn newer(to: &str, contract: &str) -> Bytes {
         .replace(";;IMPORTS", units)
         .replace(";;FIELDS", r#"(data (i32.const 3200) "k1")"#)
         .replace(";;TO", to)
-        .replace(";;FROM", EMPTY);
+        .replace(";;FROM", EMPTY)
+        .replace(";;ACKNOWLEDGE", EMPTY);
     let manifest =
         Manifest { name: MapperName::new("newer").unwrap(), contract: contract.to_owned(), ..manifest() };
     with_manifest(&wat::parse_str(text).unwrap(), &manifest).into()
