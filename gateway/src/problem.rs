@@ -87,7 +87,8 @@ impl Problem {
                 write_limits(headers, &exceeded.all);
                 headers.insert(header::RETRY_AFTER, seconds(exceeded.retry_after));
             }
-            Refusal::TooManyFailures { retry_after } => {
+            Refusal::TooManyFailures { retry_after }
+            | Refusal::Mapper { failure: mapper::Failure::Wasteful { retry_after }, .. } => {
                 headers.insert(header::RETRY_AFTER, seconds(*retry_after));
             }
             Refusal::Method { allow } => {
@@ -260,6 +261,10 @@ fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> Stri
         }
         Failure::Nonsense { .. } => format!(
             "Mapper {name} gave something that is no event. Its author has to look; nothing was kept."
+        ),
+        Failure::Wasteful { retry_after } => format!(
+            "Too many of your last documents made mapper {name} fail or meet a limit. Nothing was kept. Send this one again in {} s, and look at those.",
+            retry_after.as_secs() + 1
         ),
         Failure::Overloaded | Failure::TooLong | Failure::Broken => {
             "Nothing was kept. Send the document again in a moment.".to_owned()

@@ -108,6 +108,7 @@ impl<'a> Bench<'a> {
             workers: 1,
             byte_budget: BUDGET,
             queue_per_partner: 64,
+            bound_waste: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let host = Host::new(settings)?;

@@ -118,13 +118,14 @@ struct House {
 
 impl House {
     fn new(workers: usize, byte_budget: usize, queue_per_partner: usize) -> Self {
-        Self::serving(workers, byte_budget, queue_per_partner, SERVED)
+        Self::serving(workers, byte_budget, queue_per_partner, false, SERVED)
     }
 
     fn serving(
         workers: usize,
         byte_budget: usize,
         queue_per_partner: usize,
+        bound_waste: bool,
         contracts: &'static [&'static Contract],
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -138,7 +139,7 @@ impl House {
         std::fs::write(&compiler, script).unwrap();
         std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let cache = folder.path().join("cache");
-        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner };
+        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner, bound_waste };
         let host = Host::serving(settings, contracts).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -129,7 +129,7 @@ fn older(to: &str) -> Bytes {
 
 #[test]
 fn mappers_of_two_versions_of_the_contract_run_side_by_side() {
-    let house = House::serving(2, 64 << 20, 8, BOTH);
+    let house = House::serving(2, 64 << 20, 8, false, BOTH);
     let data = |wasm: Bytes| {
         let drafts = house.map(wasm, roomy(), b"the document").unwrap().value.drafts;
         String::from_utf8_lossy(&drafts[0].data).chars().take(40).collect::<String>()
@@ -153,7 +153,7 @@ fn mappers_of_two_versions_of_the_contract_run_side_by_side() {
 
 #[test]
 fn a_mapper_is_held_to_the_version_that_it_names() {
-    let house = House::serving(1, 64 << 20, 8, BOTH);
+    let house = House::serving(1, 64 << 20, 8, false, BOTH);
     let told = |wasm: Bytes| house.load(wasm).unwrap_err().to_string();
     let mixed = told(newer(EMPTY, V1_0.name));
     assert!(mixed.starts_with("the mapper imports `crossdock:mapper/log@1.1.0`"), "{mixed}");
