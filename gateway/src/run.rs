@@ -88,6 +88,7 @@ impl Running {
             workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             byte_budget: in_flight,
             queue_per_partner: 256,
+            bound_waste: true,
         })?;
         let (mut registry, damage) = Registry::open(&data.join("mappers"), clock.now())?;
         for file in &options.mappers {

@@ -103,6 +103,10 @@ pub struct Contract {
     pub media_types: Vec<String>,
     /// How it answers.
     pub mode: Mode,
+    /// Whether good units of a document are kept when others are rejected.
+    pub partial: bool,
+    /// Whether the answer carries a functional acknowledgement.
+    pub acknowledges: bool,
     /// The mapper of the caller's format.
     pub mapping: Option<Mapping>,
     /// Proxy: the system that answers.
@@ -359,17 +363,36 @@ impl Builder<'_> {
         let theirs = self.bound(binding.target_mapper.as_ref(), &binding.run);
         let target = binding.target.as_ref().and_then(|name| targets.get(name).cloned());
         let media_types = binding.media_types.clone();
+        let (partial, acknowledges) = (binding.partial, binding.acknowledge == checked::Acknowledge::Answer);
+        if let (Bound::Ready(mapping), true) = (&ours, acknowledges)
+            && !mapping.mapper.offers(mapper::Direction::Acknowledge)
+        {
+            self.wrong.push(format!(
+                "{}: `acknowledge` is asked for, and mapper {} writes no acknowledgements\n  help: its \
+                 `directions` do not name `acknowledge`; take another mapper, or the key away",
+                binding.origin,
+                mapping.title()
+            ));
+        }
         match (ours, theirs) {
-            (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => {
+            (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => Contract {
+                schema,
+                media_types,
                 // An exchange without a mapper is refused as the gateway's fault; a proxy call without one would
                 // hand the document on as it came.
-                let mode = Mode::Exchange;
-                Contract { schema, media_types, mode, mapping: None, target: None, target_mapping: None }
-            }
+                mode: Mode::Exchange,
+                partial,
+                acknowledges,
+                mapping: None,
+                target: None,
+                target_mapping: None,
+            },
             (ours, theirs) => Contract {
                 schema,
                 media_types,
                 mode: binding.mode,
+                partial,
+                acknowledges,
                 mapping: ours.ready(),
                 target,
                 target_mapping: theirs.ready(),

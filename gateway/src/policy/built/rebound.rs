@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Contract, Mapping, Operation, Outward, Snapshot, Subscription, delivery};
 use crate::{
-    mapper::Mapper,
+    mapper::{Direction, Mapper},
     policy::Use,
     words::{MapperName, Revision},
 };
@@ -80,6 +80,9 @@ impl Operation {
         let mut versions = self.versions.clone();
         for contract in versions.values_mut().filter(|contract| bound(contract)) {
             let (mapping, target_mapping) = (with(&contract.mapping)?, with(&contract.target_mapping)?);
+            if contract.acknowledges && of(&contract.mapping) && !mapper.offers(Direction::Acknowledge) {
+                return None;
+            }
             *contract = Arc::new(Contract { mapping, target_mapping, ..Contract::clone(contract) });
         }
         Some(Some(Self { versions, ..self.clone() }))
