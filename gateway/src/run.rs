@@ -172,6 +172,7 @@ impl Running {
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
             tokio::spawn(tidy(limiter, tidying, stop.subscribe())),
         ];
+        tasks.push(tokio::spawn(Arc::clone(&policies).tend(stop.subscribe())));
         let earlier = Arc::clone(&policies);
         tokio::spawn(async move { earlier.make_ready().await });
         if let Some(listener) = admin_listener {

@@ -300,7 +300,8 @@ async fn a_candidate_is_compared_on_what_was_really_sent_and_refused_where_it_di
     let text = String::from_utf8(shadow.stdout)?;
     assert_eq!(shadow.status.code(), Some(1), "{text}");
     ensure!(text.contains("0 the same, 4 differ"), "{text}");
-    ensure!(text.contains(r#"references[].source_kind differs in 4 of 4: "W06/2" → "W06/9""#), "{text}");
+    ensure!(text.contains("references[].source_kind differs in 4 of 4\n"), "{text}");
+    ensure!(text.contains(r#""W06/2" → "W06/9"   message "#), "{text}");
     assert_eq!(world.gateway.ask("status").await?["store"]["events"], events, "nothing was stored");
 
     let refused = run(&world, &["plugin", "promote", "x12-wms@1.1.0"]).await?;
@@ -446,5 +447,135 @@ async fn verifying_names_the_stored_file_that_is_damaged() -> anyhow::Result<()>
         text.starts_with("damaged  x12-wms@1.0.1") && text.contains("is damaged: its digest is"),
         "{text}"
     );
+    Ok(())
+}
+
+/// Sends confirmations of orders until one is served by another mapper than `live`, and gives that receipt.
+async fn served_by_another(world: &World, live: &Value, from: u32) -> anyhow::Result<Value> {
+    for number in from..from + 100 {
+        let served = receipt(&world.confirm(confirmation(&format!("{number:010}"), number)?).await?)?;
+        if served["mapper_digest"] != *live {
+            return Ok(served);
+        }
+    }
+    anyhow::bail!("none of a hundred orders fell to the canary")
+}
+
+#[tokio::test]
+async fn a_canary_serves_its_share_of_the_keys_and_goes_live_or_back() -> anyhow::Result<()> {
+    let world = World::with(generous).await?;
+    let live = x12(&world.gateway).await?["digest"].clone();
+    change(&world.gateway, "mappers?hold=true", restamped("1.1.0")?).await?;
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    let text = printed(&world, &["plugin", "promote", "x12-wms@1.1.0", "--canary", "40"]).await?;
+    ensure!(text.contains("canary x12-wms 1.1.0") && text.contains("beside 1.0.0"), "{text}");
+    let mut by_canary = 0;
+    for number in 41_000..41_050 {
+        let served = receipt(&world.confirm(confirmation(&format!("{number:010}"), number)?).await?)?;
+        assert_ne!(served["revision"], before, "who serves is part of the revision");
+        by_canary += u32::from(served["mapper_digest"] != live);
+    }
+    ensure!((5..45).contains(&by_canary), "{by_canary} of 50");
+    let found = x12(&world.gateway).await?;
+    assert_eq!((&found["canary"]["seen"], &found["canary"]["same"]), (&json!(by_canary), &json!(by_canary)));
+    let text = printed(&world, &["plugin", "status", "x12-wms"]).await?;
+    ensure!(text.contains("canary   1.1.0") && text.contains("40 % of the keys"), "{text}");
+
+    let text = printed(&world, &["plugin", "rollback", "x12-wms", "--by", "nina"]).await?;
+    ensure!(text.starts_with("ended  x12-wms 1.1.0") && text.contains("taken back by hand"), "{text}");
+    let status = world.gateway.ask("status").await?;
+    assert_eq!(status["revision"], before);
+    let text = printed(&world, &["plugin", "promote", "x12-wms@1.1.0", "--canary", "40"]).await?;
+    ensure!(text.contains("all    crossdock plugin promote x12-wms@"), "{text}");
+    printed(&world, &["plugin", "promote", "x12-wms@1.1.0"]).await?;
+    let found = x12(&world.gateway).await?;
+    assert_eq!((&found["version"], &found["canary"]), (&json!("1.1.0"), &Value::Null));
+    let said: Vec<String> = world.gateway.ask("audit?limit=4").await?["audit"]
+        .as_array()
+        .context("lines")?
+        .iter()
+        .map(|line| {
+            format!("{} {}", line["what"].as_str().unwrap_or("?"), line["by"].as_str().unwrap_or("?"))
+        })
+        .collect();
+    ensure!(said[0].starts_with("mapper.promoted") && said[2] == "mapper.canary-ended nina", "{said:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_canary_that_maps_otherwise_takes_itself_back_and_costs_no_message() -> anyhow::Result<()> {
+    let world = World::with(generous).await?;
+    let live = x12(&world.gateway).await?["digest"].clone();
+    change(&world.gateway, "mappers?hold=true", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    printed(&world, &["plugin", "promote", "x12-wms@1.1.0", "--canary", "50", "--differing-max", "2"])
+        .await?;
+    served_by_another(&world, &live, 42_000).await?;
+    served_by_another(&world, &live, 42_100).await?;
+    served_by_another(&world, &live, 42_200).await?;
+    until("it is back", async || Ok(x12(&world.gateway).await?["canary"].is_null())).await?;
+    let ended = x12(&world.gateway).await?["ended"].clone();
+    assert_eq!((&ended["by"], &ended["version"]), (&json!("gateway"), &json!("1.1.0")));
+    let why = ended["why"].as_str().context("a reason")?;
+    ensure!(why.starts_with("it maps 3 of 3 messages otherwise, 2 % may be"), "{why}");
+    ensure!(why.ends_with(r#"references[].source_kind: "W06/2" → "W06/9""#), "{why}");
+    for number in 42_300..42_320 {
+        let served = receipt(&world.confirm(confirmation(&format!("{number:010}"), number)?).await?)?;
+        assert_eq!(served["mapper_digest"], live);
+    }
+    let line = world.gateway.ask("audit?limit=1").await?["audit"][0].clone();
+    assert_eq!((&line["what"], &line["by"]), (&json!("mapper.canary-ended"), &json!("gateway")));
+    let text = printed(&world, &["plugin", "status", "x12-wms"]).await?;
+    ensure!(text.contains("by gateway after 3 messages") && text.contains("it maps 3 of 3"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watched_candidate_serves_nobody_and_is_compared_on_what_is_sent() -> anyhow::Result<()> {
+    let world = World::with(generous).await?;
+    let live = x12(&world.gateway).await?["digest"].clone();
+    change(&world.gateway, "mappers?hold=true", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    let (shadow, sent) =
+        tokio::join!(run(&world, &["plugin", "shadow", "x12-wms@1.1.0", "--live", "3s"]), async {
+            until("it is watched", async || Ok(!x12(&world.gateway).await?["canary"].is_null())).await?;
+            for number in 43_000..43_003 {
+                let served = receipt(&world.confirm(confirmation(&format!("{number:010}"), number)?).await?)?;
+                assert_eq!(served["mapper_digest"], live);
+            }
+            anyhow::Ok(())
+        });
+    sent?;
+    let shadow = shadow?;
+    let text = String::from_utf8(shadow.stdout)?;
+    assert_eq!(shadow.status.code(), Some(1), "{text}");
+    ensure!(text.starts_with("watched   3 messages in 3 s"), "{text}");
+    ensure!(text.contains("references[].source_kind differs in 3 of 3"), "{text}");
+    assert_eq!(x12(&world.gateway).await?["canary"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_canary_in_the_lock_is_out_and_outlives_a_restart() -> anyhow::Result<()> {
+    let World { gateway, estate, data, .. } = World::start().await?;
+    let found = x12(&gateway).await?;
+    let live = found["digest"].as_str().context("a digest")?.to_owned();
+    let held = change(&gateway, "mappers?hold=true", restamped("1.1.0")?).await?["held"]["digest"].clone();
+    let held = held.as_str().context("a digest")?;
+    let file = estate.folder().join("mappers.lock");
+    std::fs::write(
+        &file,
+        format!(
+            "x12-wms: {{ version: 1.0.0, digest: {live},\n  canary: {{ version: 1.1.0, digest: {held}, share: 20 }} }}\n"
+        ),
+    )?;
+    until("the canary is out", async || Ok(x12(&gateway).await?["canary"]["terms"]["share"] == 20)).await?;
+    let revision = gateway.ask("status").await?["revision"].clone();
+    gateway.kill().await?;
+    let gateway = Gateway::start_again(&estate, data.path()).await?;
+    assert_eq!(x12(&gateway).await?["canary"]["terms"]["share"], 20);
+    assert_eq!(gateway.ask("status").await?["revision"], revision);
+    let ended = change(&gateway, "mappers/x12-wms/rollback", json!({ "by": "nina" }).to_string()).await?;
+    assert_eq!(ended["ended"]["by"], "nina");
+    ensure!(!std::fs::read_to_string(&file)?.contains("canary"), "the file says so");
+    assert_eq!(x12(&gateway).await?["version"], "1.0.0");
     Ok(())
 }

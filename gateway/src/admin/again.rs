@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, differ};
+use super::{Admin, Refusal};
 use crate::{
     canonical::Origin,
     journal::MessageRecord,
     mapper::{Call, Context, Failure, Mapper, Stage, Usage},
-    policy::{ChangeError, Mapping, Snapshot},
+    policy::{BESIDE, ChangeError, Mapping, Snapshot, differ},
     words::{Diagnostic, Disposition, Document, Event, MessageId, PartnerName, Receipt, Severity},
 };
-
-/// The queue of what runs beside the traffic: one more among the partners', which are taken in turn.
-const QUEUE: &str = "crossdock.again";
 
 /// What a mapper made of a stored document.
 pub(super) struct Again {
@@ -29,6 +26,8 @@ pub(super) struct Stored {
     pub(super) receipt: Receipt,
     pub(super) document: Document,
     pub(super) mapping: Mapping,
+    /// Whether a rejected part leaves the others.
+    pub(super) partial: bool,
 }
 
 /// What is needed to map a message again.
@@ -42,17 +41,17 @@ pub(super) fn stored(policies: &Snapshot, found: MessageRecord) -> Result<Stored
     };
     let operation = policies.operations.get(&receipt.operation);
     let contract = operation.and_then(|operation| operation.versions.get(&receipt.version));
-    let mapping = contract.and_then(|contract| contract.mapping.clone());
-    let mapping = mapping.ok_or_else(|| {
+    let found = contract.and_then(|contract| Some((contract.mapping.clone()?, contract.partial)));
+    let (mapping, partial) = found.ok_or_else(|| {
         let (operation, version) = (&receipt.operation, &receipt.version);
         format!("{operation} {version}, which took message {id}, is not in the policies in force, or has no mapper")
     })?;
-    Ok(Stored { receipt, document, mapping })
+    Ok(Stored { receipt, document, mapping, partial })
 }
 
 /// Maps a stored document by `mapper`, with the context, tables and limits that it would be given.
 pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, mapper: &Mapper) -> Again {
-    let Stored { receipt, document, mapping } = stored;
+    let Stored { receipt, document, mapping, partial } = stored;
     let partner = policies.partners.get(&receipt.partner);
     let (api, operation) = receipt.operation.split_once('/').unwrap_or(("", &receipt.operation));
     let context = Context {
@@ -68,7 +67,7 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         config: mapping.config.clone(),
     };
     let call = Call {
-        partner: PartnerName::new(QUEUE).expect("it is a name"),
+        partner: PartnerName::new(BESIDE).expect("it is a name"),
         context,
         tables: Arc::clone(&mapping.tables),
         limits: mapping.limits,
@@ -78,7 +77,8 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         Err(failure) => return Again { events: Err(said(&failure)), usage: None },
     };
     let usage = Some(ran.usage);
-    let refused = ran.value.rejects.iter().flat_map(|reject| &reject.diagnostics);
+    let sunk = !*partial || ran.value.drafts.is_empty();
+    let refused = ran.value.rejects.iter().filter(|_| sunk).flat_map(|reject| &reject.diagnostics);
     let errors = ran.value.diagnostics.iter().filter(|one| one.severity == Severity::Error);
     if let Some(first) = refused.chain(errors).next() {
         return Again { events: Err(refusal(first)), usage };

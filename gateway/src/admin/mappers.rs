@@ -1,6 +1,6 @@
 //! `/api/v1/mappers…`: what is stored, what is live, and how that changes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
@@ -8,12 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Admin, Refusal, api, shadow};
-use crate::policy::{ChangeError, Policies, Push};
+use crate::policy::{ChangeError, Policies, Push, Terms};
 
 /// Who a change is put down to if its caller names nobody.
 const NOBODY: &str = "operator";
 /// Earlier generations that tidying keeps unless told.
 const KEEP: usize = 3;
+/// Longest watch in seconds: a week has every kind of day.
+const WATCHED_MAX: u64 = 7 * 86_400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -40,6 +42,43 @@ struct Promote {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RollBack {
+    #[serde(default = "nobody")]
+    by: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentOut {
+    candidate: String,
+    share: u8,
+    failing_max: Option<u8>,
+    differing_max: Option<u8>,
+    time_max: Option<u16>,
+    #[serde(default = "nobody")]
+    by: String,
+}
+
+impl SentOut {
+    fn terms(&self) -> Result<Terms, Refusal> {
+        let usual = Terms::sharing(self.share);
+        let terms = Terms {
+            failing_max: self.failing_max.unwrap_or(usual.failing_max),
+            differing_max: self.differing_max.unwrap_or(usual.differing_max),
+            time_max: self.time_max.unwrap_or(usual.time_max),
+            ..usual
+        };
+        if !(1..100).contains(&terms.share) || terms.failing_max > 100 || terms.differing_max > 100 {
+            return Err(Refusal::Wrong("`share` is 1 to 99 percent, what may be is 0 to 100".to_owned()));
+        }
+        Ok(terms)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Watch {
+    candidate: String,
+    seconds: u64,
     #[serde(default = "nobody")]
     by: String,
 }
@@ -95,6 +134,21 @@ pub(super) async fn answer(
             whole(async move { policies.promote(&name, &to, &by).await }).await
         }
         (&Method::POST, [name, "shadow"]) => shadow::answer(admin, name, &body).await,
+        (&Method::POST, [name, "canary"]) => {
+            let (name, sent) = ((*name).to_owned(), api::read::<SentOut>(&body)?);
+            let terms = sent.terms()?;
+            whole(async move { policies.send_out(&name, &sent.candidate, terms, &sent.by).await }).await
+        }
+        (&Method::POST, [name, "watch"]) => {
+            let (name, Watch { candidate, seconds, by }) = ((*name).to_owned(), api::read(&body)?);
+            let most = Duration::from_secs(seconds.min(WATCHED_MAX));
+            let terms = Terms { until: Some(admin.clock.now().after(most)), ..Terms::sharing(0) };
+            whole(async move { policies.send_out(&name, &candidate, terms, &by).await }).await
+        }
+        (&Method::POST, [name, "recall"]) => {
+            let (name, RollBack { by }) = ((*name).to_owned(), api::read(&body)?);
+            whole(async move { policies.call_back(&name, &by).await }).await
+        }
         (&Method::POST, [name, "rollback"]) => {
             let (name, RollBack { by }) = ((*name).to_owned(), api::read(&body)?);
             whole(async move { policies.roll_back(&name, &by).await }).await

@@ -23,7 +23,6 @@ use crate::{
 
 mod again;
 mod api;
-mod differ;
 mod mappers;
 mod shadow;
 #[cfg(test)]

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::{
     Admin, Refusal,
     again::{self, Again},
-    api, differ,
+    api,
 };
 use crate::{
     journal::{MessageFilter, MessageState},
     mapper::{Mapper, Usage},
-    policy::Snapshot,
+    policy::{Snapshot, differ},
     words::{Digest, MapperName, MessageId, Time},
 };
 

@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    KeySets,
+    Canary, KeySets,
     checked::{self, Checked, MapperRef, MapperRun},
     mappers::Mappers,
     outward::Outward,
@@ -128,14 +128,22 @@ pub struct Mapping {
     pub config: Bytes,
     /// Where the policy names it.
     pub rule: String,
+    /// A candidate that is out for some of its messages.
+    pub canary: Option<Arc<Canary>>,
     /// What the policy asks for.
     wanted: MapperRef,
 }
 
 impl Mapping {
     /// The same with another generation of its mapper, if the policy's version allows it.
-    fn with(&self, mapper: &Mapper) -> Option<Self> {
-        self.wanted.fits(mapper.version()).then(|| Self { mapper: mapper.clone(), ..self.clone() })
+    fn with(&self, mapper: &Mapper, canary: Option<&Arc<Canary>>) -> Option<Self> {
+        let canary = self.wanted.allowed(canary);
+        self.wanted.fits(mapper.version()).then(|| Self { mapper: mapper.clone(), canary, ..self.clone() })
+    }
+
+    /// The same for a candidate's work.
+    pub fn by(&self, candidate: &Mapper) -> Self {
+        Self { mapper: candidate.clone(), ..self.clone() }
     }
 
     fn is_of(&self, mapper: &Mapper) -> bool {
@@ -452,6 +460,7 @@ impl Builder<'_> {
             limits: limits(&run.limits),
             config: config.into(),
             rule: wanted.origin.to_string(),
+            canary: wanted.allowed(self.mappers.canaries.get(&wanted.name)),
             wanted: wanted.clone(),
         })
     }
@@ -466,6 +475,13 @@ impl Builder<'_> {
             Arc::new(tables)
         });
         Arc::clone(tables)
+    }
+}
+
+impl MapperRef {
+    /// A candidate, where its version is one that the policy takes.
+    fn allowed(&self, canary: Option<&Arc<Canary>>) -> Option<Arc<Canary>> {
+        canary.filter(|canary| self.fits(canary.mapper.version())).cloned()
     }
 }
 

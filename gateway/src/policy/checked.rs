@@ -41,6 +41,19 @@ pub struct Pin {
     pub version: String,
     /// The digest that is live.
     pub digest: Digest,
+    /// A candidate that serves a share of its messages.
+    pub canary: Option<PinnedCanary>,
+}
+
+/// A candidate in `mappers.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedCanary {
+    /// Its version, for people.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Percent of the business keys that it serves.
+    pub share: u8,
 }
 
 /// Where something stands in the policy files; shown as `apis/shipments.yaml:31`.

@@ -7,13 +7,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 use super::{
-    Checked, Source,
+    Canary, Checked, Source,
     built::{Snapshot, Workshop, build},
     check, lock,
-    mappers::{LiveMapper, Mappers, StoredMapper, live, load_live, stored},
+    mappers::{LiveMapper, Mappers, StoredMapper, canaries, live, load_live, stored},
     registry::{self, Damage, Registry},
 };
 use crate::{
@@ -38,6 +38,8 @@ pub struct Policies {
     /// One change at a time.
     pub(super) state: AsyncMutex<State>,
     shown: Mutex<Shown>,
+    /// Rings when a candidate takes itself back.
+    pub(super) bell: Arc<Notify>,
 }
 
 /// What the audit file says of a reload that somebody asked for.
@@ -60,6 +62,7 @@ pub(super) struct State {
 struct Shown {
     live: Vec<LiveMapper>,
     stored: Vec<StoredMapper>,
+    canaries: BTreeMap<MapperName, Arc<Canary>>,
     damage: Vec<Damage>,
 }
 
@@ -123,8 +126,12 @@ impl Policies {
             tracing::error!(mapper, "{} {what}", file.display());
         }
         let ready = BTreeMap::new();
-        let obeyed = lock::obeyed(checked.lock.as_ref(), &workshop.host, &registry, &mappers, &ready).await;
-        let (index, mappers) = obeyed.map_err(Error::Build)?;
+        let (lock, now) = (checked.lock.as_ref(), clock.now());
+        let obeyed = lock::obeyed(lock, &workshop.host, &registry, &mappers, &ready, now).await;
+        let (index, mut mappers) = obeyed.map_err(Error::Build)?;
+        let bell = Arc::new(Notify::new());
+        mappers.canaries =
+            canaries::out(&workshop.host, registry.folder(), &index, &mappers, &ready, &bell).await;
         if index != *registry.index() {
             registry::write_index(registry.folder(), &index)?;
             registry.replaced(index);
@@ -133,7 +140,8 @@ impl Policies {
         let snapshot = Arc::new(snapshot.map_err(Error::Build)?);
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
         let state = State { checked, source: source.digest, mappers, registry, ready };
-        let shown = Shown { live: serving(&state), stored: stored(&state), damage };
+        let canaries = state.mappers.canaries.clone();
+        let shown = Shown { live: serving(&state), stored: stored(&state), canaries, damage };
         let revision = snapshot.revision.clone();
         let policies = Arc::new(Self {
             current: ArcSwap::new(snapshot),
@@ -145,6 +153,7 @@ impl Policies {
             refused: Mutex::default(),
             state: AsyncMutex::new(state),
             shown: Mutex::new(shown),
+            bell,
         });
         // Whatever changed while the gateway was down, or at the very end of it, shows as one line.
         if policies.audit.in_force().as_ref() != Some(&revision) {
@@ -176,7 +185,12 @@ impl Policies {
 
     /// All stored mappers with their generations.
     pub fn stored(&self) -> Vec<StoredMapper> {
-        self.shown().stored.clone()
+        let shown = self.shown();
+        let mut stored = shown.stored.clone();
+        for mapper in &mut stored {
+            mapper.canary = shown.canaries.get(&mapper.name).map(|canary| canary.progress());
+        }
+        stored
     }
 
     /// What is stored and cannot be used.
@@ -212,9 +226,11 @@ impl Policies {
         if source.digest == state.source {
             return Ok(self.now().revision.clone());
         }
-        let host = &self.workshop.host;
-        let obeyed = lock::obeyed(checked.lock.as_ref(), host, &state.registry, &state.mappers, &state.ready);
-        let (index, mappers) = obeyed.await.map_err(Error::Build)?;
+        let (host, lock, now) = (&self.workshop.host, checked.lock.as_ref(), self.clock.now());
+        let obeyed = lock::obeyed(lock, host, &state.registry, &state.mappers, &state.ready, now);
+        let (index, mut mappers) = obeyed.await.map_err(Error::Build)?;
+        let folder = state.registry.folder();
+        mappers.canaries = canaries::out(host, folder, &index, &mappers, &state.ready, &self.bell).await;
         let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
         let previous = state.registry.index().clone();
@@ -272,6 +288,7 @@ impl Policies {
     pub(super) fn show(&self, state: &State) {
         let mut shown = self.shown();
         (shown.live, shown.stored) = (serving(state), stored(state));
+        shown.canaries.clone_from(&state.mappers.canaries);
     }
 
     /// A generation of this mapper serves again: what was damaged of it costs nothing any more.
@@ -305,6 +322,11 @@ pub(super) fn revision(source: Digest, mappers: &Mappers) -> Revision {
     let mut text = source.to_string();
     for mapper in mappers.live.values() {
         text.push_str(&format!("\n{} {}", mapper.name(), mapper.digest()));
+    }
+    // What is only watched is not in force.
+    for canary in mappers.canaries.values().filter(|canary| canary.terms.share > 0) {
+        let (mapper, share) = (&canary.mapper, canary.terms.share);
+        text.push_str(&format!("\n{} {} {share}%", mapper.name(), mapper.digest()));
     }
     Revision::new(Digest::of(text.as_bytes()))
 }

@@ -9,13 +9,14 @@ use std::{
 };
 
 use super::{
-    checked::Pin,
+    Terms,
+    checked::{Pin, PinnedCanary},
     mappers::{Mappers, load},
-    registry::{Index, Registry},
+    registry::{Index, Out, Registry, Unknown},
 };
 use crate::{
     mapper::{Host, Mapper},
-    words::{Digest, MapperName},
+    words::{Digest, MapperName, Time},
 };
 
 const FILE: &str = "mappers.lock";
@@ -27,12 +28,27 @@ pub(super) fn place(folder: &Path) -> PathBuf {
 }
 
 /// The file's text with one pin more, or another.
-pub(super) fn text(pins: &BTreeMap<MapperName, Pin>, mapper: &Mapper) -> String {
-    let pinned = pins.iter().map(|(name, pin)| (name, (pin.version.as_str(), pin.digest)));
-    let mut all: BTreeMap<&MapperName, (&str, Digest)> = pinned.collect();
-    all.insert(mapper.name(), (mapper.version(), mapper.digest()));
-    let line = |(name, (version, digest)): (&MapperName, (&str, Digest))| {
-        format!("{}: {{ version: {}, digest: {digest} }}\n", quoted(name.as_str()), quoted(version))
+pub(super) fn text(
+    pins: &BTreeMap<MapperName, Pin>,
+    mapper: &Mapper,
+    canary: Option<(&Mapper, u8)>,
+) -> String {
+    let generation =
+        |version: &str, digest: Digest| format!("version: {}, digest: {digest}", quoted(version));
+    let pinned = |pin: &Pin| {
+        let canary = pin.canary.as_ref();
+        let canary = canary.map(|canary| (generation(&canary.version, canary.digest), canary.share));
+        (generation(&pin.version, pin.digest), canary)
+    };
+    let mut all: BTreeMap<&MapperName, (String, Option<(String, u8)>)> =
+        pins.iter().map(|(name, pin)| (name, pinned(pin))).collect();
+    let canary = canary.map(|(canary, share)| (generation(canary.version(), canary.digest()), share));
+    all.insert(mapper.name(), (generation(mapper.version(), mapper.digest()), canary));
+    let line = |(name, (live, canary)): (&MapperName, (String, Option<(String, u8)>))| {
+        let canary = canary
+            .map(|(canary, share)| format!(",\n  canary: {{ {canary}, share: {share} }}"))
+            .unwrap_or_default();
+        format!("{}: {{ {live}{canary} }}\n", quoted(name.as_str()))
     };
     all.into_iter().map(line).fold(HEAD.to_owned(), |text, line| text + &line)
 }
@@ -69,11 +85,12 @@ pub(super) async fn obeyed(
     registry: &Registry,
     mappers: &Mappers,
     ready: &BTreeMap<Digest, Mapper>,
+    now: Time,
 ) -> Result<(Index, Mappers), Vec<String>> {
     let (mut index, mut mappers) = (registry.index().clone(), mappers.clone());
     let mut wrong = Vec::new();
     for (name, pin) in lock.into_iter().flatten() {
-        let Pin { origin, version, digest } = pin;
+        let Pin { origin, version, digest, canary } = pin;
         let shelf = index.shelf(name.as_str()).map(|(_, shelf)| shelf);
         match shelf.and_then(|shelf| shelf.pick(name, &digest.to_string()).map(|found| (shelf.live, found))) {
             Err(unknown) => {
@@ -99,8 +116,40 @@ pub(super) async fn obeyed(
                 mappers.unusable.remove(name);
                 mappers.live.insert(name.clone(), mapper);
             }
-            Err(error) => wrong.push(format!("{origin}: {error}")),
+            Err(error) => {
+                wrong.push(format!("{origin}: {error}"));
+                continue;
+            }
+        }
+        if let Err(unknown) = obey_canary(&mut index, name, canary.as_ref(), now) {
+            wrong.push(format!("{origin}: {unknown}\n  help: crossdock plugin push {name} --hold"));
         }
     }
     if wrong.is_empty() { Ok((index, mappers)) } else { Err(wrong) }
+}
+
+/// The candidate of a pin is out under the terms that it has, if it is out already; a watch goes on.
+fn obey_canary(
+    index: &mut Index,
+    name: &MapperName,
+    pinned: Option<&PinnedCanary>,
+    now: Time,
+) -> Result<(), Unknown> {
+    if let Some(pinned) = pinned {
+        let (_, shelf) = index.shelf(name.as_str())?;
+        shelf.pick(name, &pinned.digest.to_string())?;
+    }
+    let Some(shelf) = index.mappers.get_mut(name) else { return Ok(()) };
+    let serving = shelf.canary.as_ref().filter(|out| out.terms.share > 0);
+    match pinned {
+        Some(pinned)
+            if serving.is_some_and(|out| (out.digest, out.terms.share) == (pinned.digest, pinned.share)) => {}
+        Some(pinned) => {
+            let terms = Terms::sharing(pinned.share);
+            shelf.canary = Some(Out { digest: pinned.digest, terms, by: FILE.to_owned(), since: now });
+        }
+        None if serving.is_some() => shelf.canary = None,
+        None => {}
+    }
+    Ok(())
 }

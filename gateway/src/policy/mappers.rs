@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,16 +12,18 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
+    Canary, Progress,
     built::build,
     live::{Policies, Said, State, revision},
     lock,
-    registry::{self, Damage, Generation, Index, Registry, Unknown},
+    registry::{self, Damage, Ended, Generation, Index, Registry, Unknown},
 };
 use crate::{
     mapper::{Host, LoadError, Mapper, Tried},
     words::{Digest, MapperName, Revision, Time},
 };
 
+pub(super) mod canaries;
 mod looked;
 
 pub use looked::{Described, Unsound, Use, Verified};
@@ -35,6 +38,8 @@ pub struct Mappers {
     pub live: BTreeMap<MapperName, Mapper>,
     /// Those that should and cannot, and why: what is bound to them is refused, and nothing else.
     pub unusable: BTreeMap<MapperName, String>,
+    /// Candidates that are out beside those that serve.
+    pub canaries: BTreeMap<MapperName, Arc<Canary>>,
 }
 
 /// A mapper that serves now.
@@ -59,6 +64,10 @@ pub struct StoredMapper {
     pub digest: Option<Digest>,
     /// Why it cannot be used, if it cannot.
     pub unusable: Option<String>,
+    /// A candidate that serves a share or is watched, and how it does.
+    pub canary: Option<Progress>,
+    /// How the last candidate's time ended.
+    pub ended: Option<Ended>,
     /// What is stored of it, the newest first.
     pub generations: Vec<StoredGeneration>,
 }
@@ -70,7 +79,7 @@ pub struct StoredGeneration {
     pub version: String,
     /// Its digest.
     pub digest: Digest,
-    /// `live`, `earlier` (it served before, and a rollback can lead to it) or `held`.
+    /// `live`, `canary`, `watched`, `earlier` (it served before, and a rollback can lead to it) or `held`.
     pub state: &'static str,
     /// Whether it can go live without being loaded.
     pub ready: bool,
@@ -107,6 +116,12 @@ pub struct Pushed {
     /// What was stored without going live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<LiveMapper>,
+    /// The candidate that is out now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<LiveMapper>,
+    /// The candidate that was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     /// The revision in force now.
     pub revision: Revision,
     /// Microseconds from the loaded mapper to serving: building the snapshot and swapping the pointer.
@@ -153,6 +168,9 @@ pub enum ChangeError {
     /// It does not what it says itself that it does.
     #[error("{}", failing(.0, .1))]
     Cases(String, Tried),
+    /// There is no such candidate to send out or to take back.
+    #[error("{0}")]
+    NoCanary(String),
     /// The policies cannot be served with it.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
@@ -187,9 +205,19 @@ struct Change<'a> {
     next: Index,
     /// Bytes that are not stored yet.
     wasm: Option<Bytes>,
+    /// The candidate that goes out with it.
+    canary: Option<Arc<Canary>>,
     /// In a word, for the log.
     what: &'static str,
+    /// In a sentence, for the audit file, where it is not the generations alone.
+    of: Option<String>,
     by: &'a str,
+}
+
+impl<'a> Change<'a> {
+    fn new(mapper: Mapper, next: Index, what: &'static str, by: &'a str) -> Self {
+        Self { mapper, next, wasm: None, canary: None, what, of: None, by }
+    }
 }
 
 impl Policies {
@@ -220,7 +248,8 @@ impl Policies {
             return self.hold(&mut state, &mapper, next, wasm, by).await;
         }
         next.promote(mapper.name(), mapper.digest());
-        self.change(&mut state, Change { mapper, next, wasm: Some(wasm), what: "pushed", by }).await
+        let change = Change::new(mapper, next, "pushed", by);
+        self.change(&mut state, Change { wasm: Some(wasm), ..change }).await
     }
 
     /// Makes a stored generation live, named by its version or digest.
@@ -234,7 +263,7 @@ impl Policies {
         let (name, digest) = (name.clone(), shelf.pick(name, asked)?.digest);
         next.promote(&name, digest);
         let mapper = self.ready(&state, digest).await?;
-        self.change(&mut state, Change { mapper, next, wasm: None, what: "promoted", by }).await
+        self.change(&mut state, Change::new(mapper, next, "promoted", by)).await
     }
 
     /// Makes the generation live that served before the present one.
@@ -244,9 +273,15 @@ impl Policies {
     pub async fn roll_back(&self, name: &str, by: &str) -> Result<Pushed, ChangeError> {
         let mut state = self.state.lock().await;
         let mut next = state.registry.index().clone();
-        let (_, digest) = next.roll_back(name)?;
+        // A candidate that serves a share is what there is to take back.
+        let (name, shelf) = next.shelf(name)?;
+        let name = name.clone();
+        if shelf.canary.as_ref().is_some_and(|out| out.terms.share > 0) {
+            return self.end_canary(&mut state, &name, by, "taken back by hand").await;
+        }
+        let (_, digest) = next.roll_back(name.as_str())?;
         let mapper = self.ready(&state, digest).await?;
-        self.change(&mut state, Change { mapper, next, wasm: None, what: "rolled back", by }).await
+        self.change(&mut state, Change::new(mapper, next, "rolled back", by)).await
     }
 
     /// Takes stored generations away that neither serve nor are among the `keep` most recent; or only says which.
@@ -368,6 +403,8 @@ impl Policies {
             live: before.clone(),
             before,
             held: Some(live(mapper)),
+            canary: None,
+            ended: None,
             revision,
             took_micros: 0,
             stored_micros: micros(stored),
@@ -376,18 +413,31 @@ impl Policies {
 
     /// The common end of every change: build, make durable, publish.
     async fn change(&self, state: &mut State, change: Change<'_>) -> Result<Pushed, ChangeError> {
-        let Change { mapper, next, wasm, what, by } = change;
+        let Change { mapper, next, wasm, canary, what, of, by } = change;
         let started = Instant::now();
         let mut mappers = state.mappers.clone();
         mappers.unusable.remove(mapper.name());
         let before = mappers.live.insert(mapper.name().clone(), mapper.clone());
-        let unchanged = before.as_ref().is_some_and(|before| before.digest() == mapper.digest());
-        if state.checked.lock.is_some() && !unchanged {
-            return self.change_by_lock(state, Change { mapper, next, wasm, what, by }, before).await;
+        let was_out = mappers.canaries.remove(mapper.name());
+        let stays = was_out.clone().filter(|_| next.canary(mapper.name()).is_some());
+        let canary = canary.or(stays);
+        mappers.canaries.extend(canary.iter().map(|canary| (mapper.name().clone(), Arc::clone(canary))));
+        let same_canary = match (&was_out, &canary) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        let same = before.as_ref().is_some_and(|before| before.digest() == mapper.digest());
+        let unchanged = same && same_canary;
+        let shares =
+            |canary: &Option<Arc<Canary>>| canary.as_ref().is_some_and(|canary| canary.terms.share > 0);
+        if state.checked.lock.is_some() && (!same || shares(&was_out) || shares(&canary)) && !unchanged {
+            let change = Change { mapper, next, wasm, canary, what, of, by };
+            return self.change_by_lock(state, change, before).await;
         }
         let revision = revision(state.source, &mappers);
         // What served before only changes place with its successor; what did not is bound for the first time.
-        let rebound = before.as_ref().and_then(|_| self.now().rebound(revision.clone(), &mapper));
+        let rebound =
+            before.as_ref().and_then(|_| self.now().rebound(revision.clone(), &mapper, canary.as_ref()));
         let snapshot = match rebound {
             Some(snapshot) => snapshot,
             None => {
@@ -400,7 +450,7 @@ impl Policies {
         let previous = state.registry.index().clone();
         self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
         if !unchanged {
-            let of = changed(&mapper, before.as_ref());
+            let of = of.unwrap_or_else(|| changed(&mapper, before.as_ref()));
             let what = format!("mapper.{}", what.replace(' ', "-"));
             if let Err(error) = self.write_down(by, &what, of, &snapshot.revision).await {
                 self.store(state, previous, None).await?;
@@ -428,6 +478,8 @@ impl Policies {
             live: Some(live(&mapper)),
             before: before.as_ref().map(live),
             held: None,
+            canary: canary.as_ref().map(|canary| live(&canary.mapper)),
+            ended: None,
             revision,
             took_micros: micros(built + swapped),
             stored_micros: micros(stored),
@@ -439,14 +491,16 @@ impl Policies {
     async fn change_by_lock(
         &self,
         state: &mut State,
-        Change { mapper, next, wasm, what, by }: Change<'_>,
+        Change { mapper, next, wasm, canary, what, of, by }: Change<'_>,
         before: Option<Mapper>,
     ) -> Result<Pushed, ChangeError> {
         let started = Instant::now();
         let file = lock::place(&self.workshop.folder);
         let cannot = |source| ChangeError::Lock { file: file.clone(), source };
         let pins = state.checked.lock.clone().unwrap_or_default();
-        let (text, text_before) = (lock::text(&pins, &mapper), std::fs::read(&file).map_err(cannot)?);
+        let out = canary.as_ref().filter(|canary| canary.terms.share > 0);
+        let out = out.map(|canary| (&canary.mapper, canary.terms.share));
+        let (text, text_before) = (lock::text(&pins, &mapper, out), std::fs::read(&file).map_err(cannot)?);
         let previous = state.registry.index().clone();
         self.store(state, next, wasm.map(|wasm| (mapper.digest(), wasm))).await?;
         if let Err(source) = lock::write(&file, text.as_bytes()) {
@@ -455,7 +509,7 @@ impl Policies {
         }
         let stored = started.elapsed();
         let started = Instant::now();
-        let of = changed(&mapper, before.as_ref());
+        let of = of.unwrap_or_else(|| changed(&mapper, before.as_ref()));
         let said = Said { by, what: format!("mapper.{}", what.replace(' ', "-")), of };
         let revision = match self.reload_saying(state, Some(said)).await {
             Ok(revision) => revision,
@@ -470,6 +524,8 @@ impl Policies {
             live: Some(live(&mapper)),
             before: before.as_ref().map(live),
             held: None,
+            canary: canary.as_ref().map(|canary| live(&canary.mapper)),
+            ended: None,
             revision,
             took_micros: micros(started.elapsed()),
             stored_micros: micros(stored),
@@ -564,7 +620,9 @@ pub(super) async fn load(host: &Host, folder: PathBuf, digest: Digest) -> Result
 
 fn loaded(state: &State, digest: Digest) -> Option<Mapper> {
     let live = state.mappers.live.values().find(|mapper| mapper.digest() == digest);
-    live.or_else(|| state.ready.get(&digest)).cloned()
+    let out =
+        || state.mappers.canaries.values().map(|canary| &canary.mapper).find(|one| one.digest() == digest);
+    live.or_else(|| state.ready.get(&digest)).or_else(out).cloned()
 }
 
 /// What is stored, as it is shown.
@@ -589,6 +647,8 @@ pub(super) fn stored(state: &State) -> Vec<StoredMapper> {
             version: live.map(|live| live.version().to_owned()),
             digest: live.map(Mapper::digest),
             unusable: state.mappers.unusable.get(name).cloned(),
+            canary: None,
+            ended: shelf.ended.clone(),
             generations: shelf.generations.iter().rev().map(generation).collect(),
         }
     };

@@ -5,11 +5,13 @@
 //! sees all that serving would see and changes nothing.
 
 pub mod built;
+mod canary;
 #[cfg(test)]
 mod cases;
 mod check;
 pub mod checked;
 mod credentials;
+pub mod differ;
 pub mod live;
 mod lives;
 mod lock;
@@ -25,6 +27,7 @@ pub mod units;
 mod watch;
 
 pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};
+pub use canary::{BESIDE, Canary, Field, Pair, Part, Progress, Terms, is_its_own};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
@@ -33,7 +36,7 @@ pub use mappers::{
     ChangeError, Described, LiveMapper, Mappers, Push, Pushed, StoredGeneration, StoredMapper, Tidied,
     Unsound, Use, Verified,
 };
-pub use registry::{Damage, Registry};
+pub use registry::{Damage, Ended, Out, Registry};
 pub use report::Report;
 pub use secrets::read_secret;
 pub use source::{Problem, ReadError, Source, read};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::built::Mapping;
+use super::{BESIDE, Canary, Pair, Part, built::Mapping, differ, is_its_own};
 use crate::{
     canonical,
     deliver::{Later, Map, MapFailure, Target},
     journal::{Counter, Outbound, Work},
-    mapper::{Call, Context, Failure, Host, Recorded, Stage},
-    words::{Digest, MapperName, Pairs},
+    mapper::{Call, Context, Failure, Host, Mapper, Ran, Recorded, Stage},
+    words::{Digest, Document, Event, MapperName, Pairs, PartnerName},
 };
 
 /// A subscription's mapper; without one the target gets the canonical event, and with one that cannot be used
@@ -70,7 +70,7 @@ impl Map for Outward {
         };
         let (host, event) = (Arc::clone(&self.host), work.event.clone());
         Box::pin(async move {
-            let ran = host.from_canonical(&mapping.mapper, call, vec![Recorded { event }]).await;
+            let (ran, mapper) = write(&host, &mapping, call, event).await;
             let ran = ran.map_err(|failure| match failure {
                 Failure::Refused(diagnostics) => MapFailure::Refused(diagnostics),
                 Failure::Overloaded | Failure::TooLong | Failure::Wasteful { .. } => {
@@ -81,11 +81,66 @@ impl Map for Outward {
                 }
             })?;
             Ok(Outbound {
-                mapper: mapping.mapper.name().clone(),
-                mapper_digest: mapping.mapper.digest(),
+                mapper: mapper.name().clone(),
+                mapper_digest: mapper.digest(),
                 document: ran.value,
                 control_numbers,
             })
         })
     }
+}
+
+/// Maps an event by what is live, or by the candidate that is out for its business key; which of them it was.
+async fn write(
+    host: &Arc<Host>,
+    mapping: &Mapping,
+    call: Call,
+    event: Event,
+) -> (Result<Ran<Document>, Failure>, Mapper) {
+    let events = vec![Recorded { event: event.clone() }];
+    let live = host.from_canonical(&mapping.mapper, call.clone(), events.clone()).await;
+    let ours = mapping.mapper.clone();
+    let Some(canary) = &mapping.canary else { return (live, ours) };
+    if live.as_ref().err().is_some_and(|failure| !is_its_own(failure)) {
+        return (live, ours);
+    }
+    let key = event
+        .order_keys
+        .first()
+        .map_or_else(|| event.id.to_string(), |key| format!("{} {}", key.kind, key.value));
+    match canary.part(&call.partner, &key) {
+        Part::Nothing => (live, ours),
+        Part::Serves => {
+            let theirs = host.from_canonical(&canary.mapper, call, events).await;
+            if theirs.as_ref().err().is_some_and(|failure| !is_its_own(failure)) {
+                return (live, ours);
+            }
+            compare(canary, &live, &theirs);
+            if theirs.is_ok() { (theirs, canary.mapper.clone()) } else { (live, ours) }
+        }
+        Part::Beside(permit) => {
+            let (host, canary, before) = (Arc::clone(host), Arc::clone(canary), live.clone());
+            let call = Call { partner: PartnerName::new(BESIDE).expect("it is a name"), ..call };
+            tokio::spawn(async move {
+                let theirs = host.from_canonical(&canary.mapper, call, events).await;
+                if theirs.as_ref().err().is_none_or(is_its_own) {
+                    compare(&canary, &before, &theirs);
+                }
+                drop(permit);
+            });
+            (live, ours)
+        }
+    }
+}
+
+fn compare(canary: &Canary, live: &Result<Ran<Document>, Failure>, theirs: &Result<Ran<Document>, Failure>) {
+    let cpu =
+        |ran: &Result<Ran<Document>, Failure>| ran.as_ref().map(|ran| ran.usage.cpu).unwrap_or_default();
+    let pair = match (live, theirs) {
+        (Ok(live), Ok(theirs)) => Pair::Both(differ::documents(&live.value, &theirs.value)),
+        (Ok(_), Err(failure)) => Pair::Failed(failure.on_one_line()),
+        (Err(failure), Ok(_)) => Pair::Mended(failure.on_one_line()),
+        (Err(_), Err(_)) => Pair::Neither,
+    };
+    canary.saw(pair, cpu(live), cpu(theirs));
 }

@@ -21,7 +21,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-pub use index::{FORMAT, Generation, Index, Shelf, Unknown};
+pub use index::{Ended, FORMAT, Generation, Index, Out, Shelf, Unknown};
 
 /// The index, in the registry's folder.
 const INDEX: &str = "index.json";

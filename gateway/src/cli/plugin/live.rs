@@ -49,6 +49,18 @@ pub(super) struct PromoteArgs {
     /// Go live even if it does something else than what is live
     #[arg(long)]
     accept_differences: bool,
+    /// Serve so many percent of the business keys first, and come back by itself past the terms below
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
+    canary: Option<u8>,
+    /// Canary: percent of messages that it may fail at where what is live does not
+    #[arg(long, value_name = "PERCENT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=100))]
+    failing_max: u8,
+    /// Canary: percent of messages that it may map otherwise
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    differing_max: u8,
+    /// Canary: percent of the CPU time of what is live that it may take on the average
+    #[arg(long, value_name = "PERCENT", default_value_t = 200)]
+    time_max: u16,
     /// Who, and where.
     #[command(flatten)]
     asking: Asking,
@@ -152,6 +164,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
         if let Some(why) = mapper["unusable"].as_str() {
             print(format!("  damaged  {why}"));
         }
+        candidate(mapper);
         let (earlier, held) = (of("earlier"), of("held"));
         if !earlier.is_empty() {
             print(format!("  earlier  {}", titles(&earlier)));
@@ -163,6 +176,41 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
     }
     damaged(&found["damage"]);
     Ok(DONE)
+}
+
+/// The candidate that is out, and how the last one ended.
+fn candidate(mapper: &Value) {
+    let print = |text: String| anstream::println!("{}", show::safe(&text));
+    let title = |one: &Value| format!("{} ({})", show::text(&one["version"]), digest(&one["digest"]));
+    let out = &mapper["canary"];
+    if !out.is_null() {
+        let share = out["terms"]["share"].as_u64().unwrap_or(0);
+        let (word, what) = match share {
+            0 => ("watched", "beside what is live".to_owned()),
+            share => ("canary", format!("{share} % of the keys")),
+        };
+        let count = |name: &str| show::text(&out[name]);
+        print(format!("  {word:<8} {}   {what}", title(out)));
+        print(format!(
+            "           {} messages: {} the same, {} differ, {} only live maps, {} only it maps",
+            count("seen"),
+            count("same"),
+            count("differing"),
+            count("failing"),
+            count("mended")
+        ));
+    }
+    let ended = &mapper["ended"];
+    if !ended.is_null() {
+        print(format!(
+            "  ended    {}   {} by {} after {} messages",
+            title(ended),
+            show::second(&ended["at"]),
+            show::text(&ended["by"]),
+            show::text(&ended["seen"])
+        ));
+        print(format!("           {}", show::text(&ended["why"])));
+    }
 }
 
 /// Makes a stored generation live.
@@ -194,8 +242,16 @@ pub(super) fn promote(args: &PromoteArgs) -> anyhow::Result<u8> {
             to = show::text(&compared["candidate"]["digest"]);
         }
     }
-    let path = format!("mappers/{}/promote", encode(name));
-    let body = json!({ "to": to, "by": args.asking.by });
+    let (path, body) = match args.canary {
+        None => (format!("mappers/{}/promote", encode(name)), json!({ "to": to, "by": args.asking.by })),
+        Some(share) => {
+            // Whoever accepts differences on recent documents accepts them on those of today.
+            let differing = if args.accept_differences { 100 } else { args.differing_max };
+            let body = json!({ "candidate": to, "share": share, "failing_max": args.failing_max,
+                "differing_max": differing, "time_max": args.time_max, "by": args.asking.by });
+            (format!("mappers/{}/canary", encode(name)), body)
+        }
+    };
     let changed = ask(&args.asking.admin, async |client| client.post(&path, &body).await)?;
     Ok(changed.map_or_else(|code| code, |changed| went_live(&args.asking.admin, "promoted", &changed)))
 }
@@ -259,6 +315,32 @@ pub(super) fn went_live(admin: &AdminArgs, kind: &str, changed: &Value) -> u8 {
         return DONE;
     }
     let name = text(&live["name"]);
+    let ended = &changed["ended"];
+    if !ended.is_null() {
+        anstream::println!(
+            "ended  {name} {}   digest {}   after {} messages: {}",
+            text(&ended["version"]),
+            digest(&ended["digest"]),
+            text(&ended["seen"]),
+            text(&ended["why"])
+        );
+        anstream::println!("live   {name} {}   digest {}", text(&live["version"]), digest(&live["digest"]));
+        return DONE;
+    }
+    if kind == "promoted" && !changed["canary"].is_null() {
+        let canary = &changed["canary"];
+        let version = text(&canary["version"]);
+        anstream::println!(
+            "canary {name} {version}   digest {}   beside {}, revision {}",
+            digest(&canary["digest"]),
+            text(&live["version"]),
+            text(&changed["revision"])
+        );
+        anstream::println!("look   crossdock plugin status {name}");
+        anstream::println!("all    crossdock plugin promote {name}@{}", digest(&canary["digest"]));
+        anstream::println!("back   crossdock plugin rollback {name}");
+        return DONE;
+    }
     anstream::println!(
         "live   {name} {}   digest {}   before: {was}",
         text(&live["version"]),

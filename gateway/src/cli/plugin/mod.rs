@@ -108,12 +108,14 @@ enum PluginCommand {
     ///
     /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
     #[command(
-        after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000"
+        after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000\n  \
+        crossdock plugin shadow x12-wms@1.4.0 --live 10m"
     )]
     Shadow(shadow::ShadowArgs),
     /// Make a stored generation of a mapper live, once recent documents have shown that it does the same.
     #[command(
-        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21 --accept-differences"
+        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21 --accept-differences\n  \
+        crossdock plugin promote x12-wms@1.4.0 --canary 10"
     )]
     Promote(live::PromoteArgs),
     /// Make the generation of a mapper live that served before the present one.
@@ -154,7 +156,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Status(args) => live::status(&args)?,
         PluginCommand::Show(args) => stored::show(&args)?,
         PluginCommand::Verify(args) => stored::verify(&args)?,
-        PluginCommand::Shadow(args) => shadow::run(&args)?,
+        PluginCommand::Shadow(args) => shadow::run(&args, clock)?,
         PluginCommand::Promote(args) => live::promote(&args)?,
         PluginCommand::Rollback(args) => live::rollback(&args)?,
         PluginCommand::Gc(args) => live::gc(&args)?,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Contract, Mapping, Operation, Outward, Snapshot, Subscription, delivery};
 use crate::{
     mapper::{Direction, Mapper},
-    policy::Use,
+    policy::{Canary, Use},
     words::{MapperName, Revision},
 };
 
@@ -38,10 +38,15 @@ impl Snapshot {
 
     /// The same with another generation of one mapper: what is not bound to it is shared, so this takes as long
     /// for ten thousand partners as for three. None where only building anew can say what is wrong.
-    pub(in crate::policy) fn rebound(&self, revision: Revision, mapper: &Mapper) -> Option<Self> {
+    pub(in crate::policy) fn rebound(
+        &self,
+        revision: Revision,
+        mapper: &Mapper,
+        canary: Option<&Arc<Canary>>,
+    ) -> Option<Self> {
         let mut operations = BTreeMap::new();
         for (id, operation) in &self.operations {
-            let rebound = operation.rebound(mapper)?;
+            let rebound = operation.rebound(mapper, canary)?;
             operations.insert(id.clone(), rebound.map_or_else(|| Arc::clone(operation), Arc::new));
         }
         let routes = self
@@ -49,7 +54,7 @@ impl Snapshot {
             .map(|operation| operations.get(&operation.id).map_or_else(|| Arc::clone(operation), Arc::clone));
         let mut subscriptions = Vec::with_capacity(self.subscriptions.len());
         for subscription in &self.subscriptions {
-            let rebound = subscription.rebound(mapper)?;
+            let rebound = subscription.rebound(mapper, canary)?;
             subscriptions.push(rebound.map_or_else(|| Arc::clone(subscription), Arc::new));
         }
         Some(Self {
@@ -67,14 +72,14 @@ impl Snapshot {
 
 impl Operation {
     /// With another generation of a mapper: nothing if it is not bound to it, none at all if that does not fit.
-    fn rebound(&self, mapper: &Mapper) -> Option<Option<Self>> {
+    fn rebound(&self, mapper: &Mapper, canary: Option<&Arc<Canary>>) -> Option<Option<Self>> {
         let of = |mapping: &Option<Mapping>| mapping.as_ref().is_some_and(|mapping| mapping.is_of(mapper));
         let bound = |contract: &Arc<Contract>| of(&contract.mapping) || of(&contract.target_mapping);
         if !self.versions.values().any(bound) {
             return Some(None);
         }
         let with = |mapping: &Option<Mapping>| match mapping {
-            Some(mapping) if mapping.is_of(mapper) => mapping.with(mapper).map(Some),
+            Some(mapping) if mapping.is_of(mapper) => mapping.with(mapper, canary).map(Some),
             other => Some(other.clone()),
         };
         let mut versions = self.versions.clone();
@@ -91,12 +96,12 @@ impl Operation {
 
 impl Subscription {
     /// With another generation of a mapper: nothing if it is not bound to it, none at all if that does not fit.
-    fn rebound(&self, mapper: &Mapper) -> Option<Option<Self>> {
+    fn rebound(&self, mapper: &Mapper, canary: Option<&Arc<Canary>>) -> Option<Option<Self>> {
         let Ok(Some(mapping)) = &self.outward.mapping else { return Some(None) };
         if !mapping.is_of(mapper) {
             return Some(None);
         }
-        let mapping = Ok(Some(mapping.with(mapper)?));
+        let mapping = Ok(Some(mapping.with(mapper, canary)?));
         let (host, zone) = (Arc::clone(&self.outward.host), self.outward.zone.clone());
         let outward = Arc::new(Outward { host, mapping, zone });
         Some(Some(Self {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::{Digest, MapperName, Time};
+use crate::{
+    policy::Terms,
+    words::{Digest, MapperName, Time},
+};
 
 /// The form of the file. A newer one is not read: what it means is not known here.
 pub const FORMAT: u32 = 1;
@@ -35,6 +38,44 @@ pub struct Shelf {
     /// The index was damaged, and which generation was live is not known any more.
     #[serde(default)]
     pub lost: bool,
+    /// A candidate that serves a share, or is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Out>,
+    /// How the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// A candidate that is out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Out {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is given, and when it is taken back.
+    pub terms: Terms,
+    /// Who sent it out.
+    pub by: String,
+    /// When.
+    pub since: Time,
+}
+
+/// How a candidate's time ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// When.
+    pub at: Time,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Messages that it had mapped.
+    pub seen: u64,
 }
 
 /// One stored mapper.
@@ -150,6 +191,7 @@ impl Index {
         if shelf.live == Some(digest) {
             return;
         }
+        shelf.canary = None;
         let before = shelf.live.replace(digest);
         shelf.earlier.retain(|earlier| *earlier != digest && Some(*earlier) != before);
         shelf.earlier.extend(before);
@@ -167,6 +209,7 @@ impl Index {
         let shelf = self.mappers.get_mut(&name).ok_or(first.clone())?;
         let back = shelf.earlier.pop().ok_or(first)?;
         shelf.live = Some(back);
+        shelf.canary = None;
         shelf.lost = false;
         Ok((name, back))
     }
@@ -182,6 +225,7 @@ impl Index {
             let kept: Vec<Digest> = (shelf.earlier.iter().rev().take(keep).copied())
                 .chain(waiting.take(keep).map(|one| one.digest))
                 .chain(shelf.live)
+                .chain(shelf.canary.as_ref().map(|out| out.digest))
                 .chain(never.iter().copied())
                 .collect();
             // Where nobody knows what was live, nothing is garbage.
@@ -199,6 +243,11 @@ impl Index {
                 shelf.earlier.retain(|digest| *digest != gone.digest);
             }
         }
+    }
+
+    /// The candidate that is out of a mapper.
+    pub fn canary(&self, name: &MapperName) -> Option<&Out> {
+        self.mappers.get(name)?.canary.as_ref()
     }
 
     /// Whether any shelf has it.
@@ -235,10 +284,13 @@ impl Shelf {
         }
     }
 
-    /// `live`, `earlier`, or `held` for one that never served.
+    /// `live`, `canary` or `watched` for a candidate that is out, `earlier`, or `held` for one that never served.
     pub fn state(&self, digest: Digest) -> &'static str {
+        let out = self.canary.as_ref().filter(|out| out.digest == digest);
         if self.is_live(digest) {
             "live"
+        } else if let Some(out) = out {
+            if out.terms.share == 0 { "watched" } else { "canary" }
         } else if self.earlier.contains(&digest) {
             "earlier"
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::words::Event;
+use crate::words::{Document, Draft, Event};
 
 /// Fields that are told apart; the first of them explain the rest.
 const FIELDS_MAX: usize = 200;
@@ -12,46 +12,103 @@ const FIELDS_MAX: usize = 200;
 const SHOWN: usize = 80;
 
 /// What differs: the field, `items[].quantity.value`, and the first pair of values that shows it.
-pub(super) type Fields = BTreeMap<String, (String, String)>;
+pub type Fields = BTreeMap<String, (String, String)>;
 
 /// One difference that is none of a field.
-pub(super) fn one(what: &str, then: &str, now: &str) -> Fields {
+pub fn one(what: &str, then: &str, now: &str) -> Fields {
     Fields::from([(what.to_owned(), (cut(then), cut(now)))])
 }
 
 /// The fields in which two lists of events differ, event by event in their order.
-pub(super) fn fields(left: &[Event], right: &[Event]) -> Fields {
+pub fn fields(left: &[Event], right: &[Event]) -> Fields {
+    lists(left, right, |event| Face {
+        kind: &event.kind,
+        version: &event.schema_version,
+        natural_key: pairs(&event.natural_key),
+        order_keys: keys(event),
+        sequence: event.sequence.as_deref(),
+        corrects: format!("{:?}", event.corrects),
+        occurred_at: event.occurred_at.as_deref(),
+        data: &event.data,
+    })
+}
+
+/// The same for what mappers give before it is checked.
+pub fn drafts(left: &[Draft], right: &[Draft]) -> Fields {
+    lists(left, right, |draft| Face {
+        kind: &draft.kind,
+        version: &draft.schema_version,
+        natural_key: pairs(&draft.natural_key),
+        order_keys: pairs(&draft.order_keys),
+        sequence: draft.sequence.as_deref(),
+        corrects: pairs(&draft.corrects),
+        occurred_at: draft.occurred_at.as_deref(),
+        data: &draft.data,
+    })
+}
+
+/// Where two documents differ: JSON by its fields, anything else as a whole.
+pub fn documents(left: &Document, right: &Document) -> Fields {
+    let mut found = Fields::new();
+    if left.media_type != right.media_type {
+        note(&mut found, "(media type)", &left.media_type, &right.media_type);
+    }
+    if left.content != right.content {
+        let value = |document: &Document| serde_json::from_slice::<Value>(&document.content).ok();
+        match (value(left), value(right)) {
+            (Some(left), Some(right)) if left != right => {
+                values("", Some(&left), Some(&right), &mut found);
+            }
+            _ => {
+                let at = left.content.iter().zip(&right.content).take_while(|(left, right)| left == right);
+                let from = at.count().saturating_sub(20);
+                let text = |document: &Document| {
+                    String::from_utf8_lossy(document.content.get(from..).unwrap_or_default()).into_owned()
+                };
+                note(&mut found, "(document)", &text(left), &text(right));
+            }
+        }
+    }
+    found
+}
+
+/// What is compared of an event.
+struct Face<'a> {
+    kind: &'a str,
+    version: &'a str,
+    natural_key: String,
+    order_keys: String,
+    sequence: Option<&'a str>,
+    corrects: String,
+    occurred_at: Option<&'a str>,
+    data: &'a [u8],
+}
+
+fn lists<'a, T>(left: &'a [T], right: &'a [T], face: impl Fn(&'a T) -> Face<'a>) -> Fields {
     let mut found = Fields::new();
     if left.len() != right.len() {
         note(&mut found, "(events)", &left.len().to_string(), &right.len().to_string());
     }
     for (left, right) in left.iter().zip(right) {
-        let none = || "nothing".to_owned();
+        let (left, right) = (face(left), face(right));
+        let or_nothing = |text: Option<&'a str>| text.unwrap_or("nothing");
         let envelope = [
-            ("(type)", left.kind.clone(), right.kind.clone()),
-            ("(version)", left.schema_version.clone(), right.schema_version.clone()),
-            ("(natural key)", pairs(&left.natural_key), pairs(&right.natural_key)),
-            ("(order keys)", keys(left), keys(right)),
-            (
-                "(sequence)",
-                left.sequence.clone().unwrap_or_else(none),
-                right.sequence.clone().unwrap_or_else(none),
-            ),
-            ("(corrects)", format!("{:?}", left.corrects), format!("{:?}", right.corrects)),
-            (
-                "(occurred at)",
-                left.occurred_at.clone().unwrap_or_else(none),
-                right.occurred_at.clone().unwrap_or_else(none),
-            ),
+            ("(type)", left.kind, right.kind),
+            ("(version)", left.version, right.version),
+            ("(natural key)", &left.natural_key, &right.natural_key),
+            ("(order keys)", &left.order_keys, &right.order_keys),
+            ("(sequence)", or_nothing(left.sequence), or_nothing(right.sequence)),
+            ("(corrects)", &left.corrects, &right.corrects),
+            ("(occurred at)", or_nothing(left.occurred_at), or_nothing(right.occurred_at)),
         ];
         for (what, left, right) in envelope {
             if left != right {
-                note(&mut found, what, &left, &right);
+                note(&mut found, what, left, right);
             }
         }
         if left.data != right.data {
-            let value = |event: &Event| serde_json::from_slice(&event.data).unwrap_or(Value::Null);
-            values("", Some(&value(left)), Some(&value(right)), &mut found);
+            let value = |data: &[u8]| serde_json::from_slice(data).unwrap_or(Value::Null);
+            values("", Some(&value(left.data)), Some(&value(right.data)), &mut found);
         }
     }
     found
