@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
+mod author;
 mod commands;
 mod delivery;
 mod job;

@@ -126,9 +126,18 @@ fn is_aside(path: &Path) -> bool {
 
 /// The tables of a case: its own folder of them, else the one beside all cases.
 pub(super) fn tables(case: &Case) -> Option<PathBuf> {
-    let own = case.folder.join("tables");
-    let shared = case.folder.parent().map(|cases| cases.join("tables"));
-    Some(own).into_iter().chain(shared).find(|folder| folder.is_dir())
+    tables_of(&case.folder)
+}
+
+/// The tables of the case that this file goes into; none if it is no case's `in.…`.
+pub(super) fn tables_beside(input: &Path) -> Option<PathBuf> {
+    let is_case = input.file_stem().is_some_and(|stem| stem == "in");
+    input.parent().filter(|_| is_case).and_then(tables_of)
+}
+
+fn tables_of(case: &Path) -> Option<PathBuf> {
+    let shared = case.parent().map(|cases| cases.join("tables"));
+    Some(case.join("tables")).into_iter().chain(shared).find(|folder| folder.is_dir())
 }
 
 fn read_one(folder: &Path) -> Result<Case, Error> {

@@ -10,6 +10,8 @@ pub mod description;
 mod inspect;
 pub mod language;
 mod laws;
+mod leaves;
+mod lineage;
 mod locate;
 mod new;
 mod progress;
@@ -18,6 +20,7 @@ mod run;
 mod show;
 mod sources;
 mod test;
+mod trace;
 mod written;
 
 use std::{
@@ -74,6 +77,15 @@ enum PluginCommand {
         after_help = "Examples:\n  crossdock plugin test plugins/x12-wms\n  crossdock plugin test --update x12-wms"
     )]
     Test(test::TestArgs),
+    /// Show from which places of a document each canonical field comes, and which values nothing depends on.
+    ///
+    /// A mapper is a pure function, so this is found by trying: each value of the document is changed alone, and the
+    /// mapper runs again.
+    ///
+    /// Exit codes: 0 shown, 1 the document is refused, 2 wrong use, 3 the mapper trapped or exceeded a limit.
+    #[command(after_help = "Examples:\n  crossdock plugin lineage x12-wms order-945.x12\n  \
+        crossdock plugin lineage x12-wms order-945.x12 --field /lines/0/lot")]
+    Lineage(lineage::LineageArgs),
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
@@ -108,6 +120,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Build(args) => build_all(&args, &here, clock)?,
         PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
         PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
+        PluginCommand::Lineage(args) => lineage::run(&args, &here, clock, random)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
     };

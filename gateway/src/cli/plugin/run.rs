@@ -85,7 +85,7 @@ pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn R
 }
 
 /// The one way that the mapper offers; of two, the one that fits what is in the file.
-fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
+pub(super) fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
     let offers = |way: mapper::Direction| manifest.directions.contains(&way);
     let events = || match serde_json::from_slice::<Value>(content) {
         Ok(value) => written::is_events(&value) || value.get("specversion").is_some(),
@@ -97,7 +97,7 @@ fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
 }
 
 /// The context of a case's own file, and over it what the command line says.
-fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
+pub(super) fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
     let beside = file.with_file_name("context.json");
     let is_case = file.file_stem().is_some_and(|stem| stem == "in") && beside.exists();
     let mut told = CaseContext::default();
