@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -192,11 +193,17 @@ fn read_context(path: &Path) -> Result<CaseContext, Error> {
 /// Reads a file of bounded size.
 pub(super) fn read_file(path: &Path) -> Result<Bytes, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(unreadable)?.len();
-    if length > LONGEST {
+    if path.is_dir() {
+        return Err(wrong(path, "a folder; a file is needed"));
+    }
+    // A device or pipe says no length, and may never end.
+    let mut content = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(LONGEST + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > LONGEST {
         return Err(wrong(path, format!("longer than {} MiB", LONGEST >> 20)));
     }
-    fs::read(path).map(Bytes::from).map_err(unreadable)
+    Ok(content.into())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {

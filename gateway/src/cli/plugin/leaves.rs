@@ -2,7 +2,7 @@
 
 mod csv;
 mod edifact;
-mod json;
+pub(super) mod json;
 mod other;
 mod x12;
 mod xml;
@@ -130,7 +130,7 @@ impl Leaf {
 }
 
 /// Bytes as people read them; what is not UTF-8 is read as Latin-1.
-fn readable(bytes: &[u8]) -> String {
+pub(super) fn readable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),

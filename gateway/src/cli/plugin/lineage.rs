@@ -10,13 +10,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, FAILED, NO, USE,
+    DONE, FAILED, NO, Tools, USE,
     bench::{self, Bench, Opened, Setting},
     cases, complain,
     description::Direction,
     leaves::{self, Leaf},
     locate,
-    progress::Progress,
     run::{direction, told},
     show,
     trace::{self, Depth, Effect, Field, Outcome, Trace},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     mapper::Failure,
-    words::{Clock, Diagnostic, Document, Draft, Random, Severity},
+    words::{Diagnostic, Document, Draft, Location, Severity},
 };
 
 /// Characters of a value that are shown.
@@ -209,12 +208,7 @@ fn remark(found: &Diagnostic) -> String {
 }
 
 /// Runs it and gives the exit code.
-pub(super) fn run(
-    args: &LineageArgs,
-    here: &Path,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> anyhow::Result<u8> {
+pub(super) fn run(args: &LineageArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let found = match locate::find(&args.mapper, here) {
         Ok(found) => found,
         Err(error) => return Ok(complain(&error, USE)),
@@ -224,7 +218,7 @@ pub(super) fn run(
         Ok(content) => content,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let bench = Bench::new(clock, random)?;
+    let bench = Bench::new(tools)?;
     let opened = match bench.open(&found) {
         Ok(opened) => opened,
         Err(error) => return Ok(complain(&error, NO)),
@@ -246,7 +240,7 @@ pub(super) fn run(
     };
     let document = Document { media_type, content, parameters: told.parameters.0.clone() };
     let subject = Subject { bench: &bench, opened: &opened, setting: &setting, direction, document };
-    let progress = Progress::new(clock);
+    let progress = bench.progress();
     let (begun, most) = (Instant::now(), Duration::from_secs(args.seconds));
     let traced = subject.trace(Depth::Full, args.values, &mut |number, count| {
         if number > 0 && number % 50 == 0 {
@@ -473,15 +467,22 @@ impl Report<'_> {
     }
 }
 
-/// A leaf's place for people: `ST*945*0001/LX[2]/W12/3, byte 812`.
+/// A leaf's place for people: `ST*945*0001/LX[2]/W12/3, bytes 812–813`.
 pub(super) fn place(leaf: &Leaf) -> String {
-    let (first, last) = (leaf.range.start, leaf.range.end.saturating_sub(1));
-    let bytes = if first < last { format!("bytes {first}–{last}") } else { format!("byte {first}") };
-    let path = if leaf.path.is_empty() { String::new() } else { format!("{}, ", leaf.path) };
+    place_of(&leaf.location())
+}
+
+/// The same of a location that knows its bytes.
+pub(super) fn place_of(at: &Location) -> String {
+    let (first, length) = (at.offset.unwrap_or(0), at.length.unwrap_or(0));
+    let bytes =
+        if length > 1 { format!("bytes {first}–{}", first + length - 1) } else { format!("byte {first}") };
+    let path = if at.path.is_empty() { String::new() } else { format!("{}, ", at.path) };
     show::plain(&format!("{path}{bytes}"))
 }
 
-fn quoted(text: &str) -> String {
+/// A value in quotes, cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
     show::plain(&format!("\"{}\"", clip(text, SHOWN).replace('\n', "↵")))
 }
 

@@ -1,5 +1,7 @@
 //! The texts, numbers and truths of JSON, one value or several after each other.
 
+use std::ops::Range;
+
 use super::{Form, Leaf, MOST};
 
 /// Deepest nesting that is followed; the gateway's own bound is lower.
@@ -7,7 +9,7 @@ const DEEPEST: usize = 128;
 
 pub(super) fn find(content: &[u8]) -> Vec<Leaf> {
     let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let mut reader = Reader { content, at: start, found: Vec::new() };
+    let mut reader = Reader { content, at: start, found: Vec::new(), keeps: true };
     let (mut number, mut first) = (0, 0);
     // Of JSON lines each is named by its number, as an array's items are; one value alone by nothing.
     while reader.blanks().is_some() && reader.found.len() < MOST {
@@ -51,10 +53,28 @@ pub(super) fn other_words(word: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
+/// The bytes of what a JSON Pointer names, or of the nearest value around it that is there, and whether it is it.
+pub(in super::super) fn place(content: &[u8], pointer: &str) -> Option<(Range<usize>, bool)> {
+    let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let mut reader = Reader { content, at: start, found: Vec::new(), keeps: false };
+    reader.blanks()?;
+    let mut start = reader.at;
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        if reader.enter(&part).is_none() {
+            return Some((reader.whole(start), false));
+        }
+        start = reader.at;
+    }
+    Some((reader.whole(start), true))
+}
+
 struct Reader<'a> {
     content: &'a [u8],
     at: usize,
     found: Vec<Leaf>,
+    /// Whether the values are wanted, or only where they end.
+    keeps: bool,
 }
 
 impl Reader<'_> {
@@ -97,7 +117,54 @@ impl Reader<'_> {
         }
     }
 
+    /// Goes to the member or item of this name in the value that begins here.
+    fn enter(&mut self, name: &str) -> Option<()> {
+        let begin = self.blanks()?;
+        self.at += 1;
+        match begin {
+            b'{' => loop {
+                if self.blanks()? != b'"' {
+                    return None;
+                }
+                let found = self.string()?;
+                if self.blanks()? != b':' {
+                    return None;
+                }
+                self.at += 1;
+                self.blanks()?;
+                if found == name {
+                    return Some(());
+                }
+                self.next()?;
+            },
+            b'[' => {
+                for _ in 0..name.parse::<usize>().ok()? {
+                    self.next()?;
+                }
+                (self.blanks()? != b']').then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// Passes over a value and the comma behind it; none where nothing comes after it.
+    fn next(&mut self) -> Option<()> {
+        self.value("", "", 0)?;
+        (self.blanks()? == b',').then(|| self.at += 1)?;
+        self.blanks().map(|_| ())
+    }
+
+    /// The bytes of the value that begins at `start`; of one that is cut off what is there of it.
+    fn whole(&mut self, start: usize) -> Range<usize> {
+        self.at = start;
+        let whole = self.value("", "", 0).is_some();
+        start..if whole { self.at } else { self.content.len() }
+    }
+
     fn leaf(&mut self, path: &str, kind: &str, start: usize, value: String, form: Form) {
+        if !self.keeps {
+            return;
+        }
         self.found.push(Leaf {
             scheme: "json-pointer",
             path: path.to_owned(),
