@@ -5,7 +5,7 @@ use crossdock_mapper::{
     serde_json::{Map, Value},
 };
 
-use crate::{layout, xml::excerpt};
+use crate::{encoding::excerpt, layout};
 
 /// Segments within each other that are passed on.
 const DEEPEST: usize = 8;

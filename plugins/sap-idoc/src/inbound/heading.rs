@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crossdock_mapper::canonical::{Address, Carrier, Contact, Identifier, Party, Reference};
 
 use super::{Reading, slug};
-use crate::xml::{Node, excerpt};
+use crate::{encoding::excerpt, xml::Node};
 
 /// Segments whose fields the model has places for: their name, the field by which one is found again, and those fields.
 pub const KNOWN: [(&str, &str, &[&str]); 3] = [

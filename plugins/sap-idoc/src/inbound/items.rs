@@ -8,7 +8,7 @@ use crossdock_mapper::{
 };
 
 use super::{Reading, heading, put_rests, rest};
-use crate::xml::{Node, excerpt};
+use crate::{encoding::excerpt, xml::Node};
 
 const KNOWN: [&str; 20] = [
     "POSNR", "MATNR", "ARKTX", "EAN11", "KDMAT", "CHARG", "LFIMG", "VRKME", "ORMNG", "NTGEW", "BRGEW",

@@ -10,7 +10,7 @@ use crossdock_mapper::{
 };
 
 use super::{amount, kept};
-use crate::{units, write::Segment, xml::excerpt};
+use crate::{encoding::excerpt, units, write::Segment};
 
 /// Items of an order; what SAP told of them besides goes with them.
 pub fn ordered(delivery: &mut Segment, lines: &[Line], packs: &[Pack], number: &str) -> Result<(), Refusal> {
