@@ -216,7 +216,7 @@ impl Reading<'_> {
             carrier: heading::carrier(delivery),
             priority: delivery.child("E1EDL21").and_then(|more| more.set("LPRIO")),
             incoterms: incoterms(delivery),
-            packs: self.packs(delivery, &items),
+            packs: self.packs(delivery, number, &items),
             lines: items.lines,
             totals: self.totals(delivery),
             correction: changed.then(|| Correction {
@@ -266,7 +266,7 @@ impl Reading<'_> {
             parties: self.parties(delivery),
             carrier: heading::carrier(delivery),
             equipment: equipment(delivery),
-            packs: self.packs(delivery, &items),
+            packs: self.packs(delivery, number, &items),
             lines: items.lines,
             totals: self.totals(delivery),
             extensions: self.extensions(control, delivery, &["INCO1", "INCO2"]),
@@ -367,8 +367,11 @@ impl Reading<'_> {
 
     fn quantity(&mut self, node: Node<'_>, field: &str, unit: &str) -> Option<Quantity> {
         let value = self.number(node, field)?;
+        if value.is_negative() {
+            self.remark("negative", "the quantity is less than nothing", node.place_of(field));
+        }
         let unit = node.get(unit);
-        Some(Quantity::new(value, crate::units::canonical(unit), unit))
+        Some(Quantity::new(value, crate::units::canonical(unit).as_deref(), unit))
     }
 
     fn measures(&mut self, node: Node<'_>, kinds: &[(&str, &str, &str)]) -> Vec<Measure> {
@@ -376,7 +379,7 @@ impl Reading<'_> {
         for (kind, field, unit) in kinds {
             if let Some(value) = self.number(node, field) {
                 let unit = node.get(unit);
-                measures.push(Measure::new(kind, value, crate::units::canonical(unit), unit));
+                measures.push(Measure::new(kind, value, crate::units::canonical(unit).as_deref(), unit));
             }
         }
         measures
@@ -428,6 +431,10 @@ impl Reading<'_> {
         let mut sap = rest(delivery, &known);
         for (segment, key, known) in heading::KNOWN {
             put_rests(&mut sap, delivery.all(segment), key, known);
+        }
+        let units = units::rests(delivery);
+        if !units.is_empty() {
+            sap.insert("E1EDL37".to_owned(), Value::Array(units));
         }
         sap.insert("EDI_DC40".to_owned(), Value::Object(rest(control, &[])));
         [("sap".to_owned(), Value::Object(sap))].into()
