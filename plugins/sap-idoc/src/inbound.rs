@@ -338,20 +338,30 @@ impl Reading<'_> {
             self.say("not-a-date", &what, node.place_of(day));
             return None;
         };
-        let stated = Some(node.get(zone)).filter(|zone| !zone.is_empty()).unwrap_or(node.get("TZONE_BEG"));
-        Some(self.placed(time, stated))
+        let zone = Some(zone).filter(|zone| !node.get(zone).is_empty()).unwrap_or("TZONE_BEG");
+        Some(self.placed(time, node, zone))
     }
 
     /// In the zone that the IDoc names, by the table `zones`; SAP's names are no IANA names, and one that the table does
     /// not have is unknown. Where the IDoc names none, the partner's zone holds.
-    fn placed(&self, time: Time, stated: &str) -> Time {
-        match stated {
+    fn placed(&mut self, time: Time, node: Node<'_>, zone: &str) -> Time {
+        match node.get(zone) {
             "" => time.in_zone(self.zone),
             "UTC" => match time.local {
                 Some(local) if local.contains('T') => Time::at(format!("{local}Z")),
                 local => Time { local, ..Time::default() },
             },
-            other => time.in_zone(tables::column("zones", &[other], "iana").unwrap_or_default()),
+            other => {
+                let known = tables::column("zones", &[other], "iana");
+                if known.is_none() {
+                    let what = format!(
+                        "the table `zones` does not have `{}`; the time stays local",
+                        excerpt(other, 30)
+                    );
+                    self.remark("zone", &what, node.place_of(zone));
+                }
+                time.in_zone(known.unwrap_or_default())
+            }
         }
     }
 

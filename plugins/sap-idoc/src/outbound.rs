@@ -3,11 +3,12 @@
 mod items;
 
 use crossdock_mapper::{
-    Context, Diagnostic, Location, Output, Recorded, Refusal,
+    Context, Diagnostic, Location, Output, Recorded, Refusal, Severity,
     canonical::{
         Canonical, Carrier, Dated, Decimal, Extensions, OrderCancelled, OrderReleased, Party, Quantity,
         Reference, ShipmentDispatched, Time, Totals,
     },
+    log,
     serde_json::{Map, Value},
 };
 use serde::Deserialize;
@@ -48,6 +49,7 @@ const KEYS: &Keys = &[
     ("E1ADRM1", &["PARTNER_Q"]),
     ("E1EDT13", &["QUALF"]),
     ("E1EDL18", &["QUALF"]),
+    ("E1EDL19", &["QUALF"]),
     ("E1EDL37", &["EXIDV"]),
     ("E1EDL41", &["QUALI"]),
     ("E1EDL43", &["QUALF"]),
@@ -115,7 +117,9 @@ fn confirmation(shipment: &ShipmentDispatched) -> Result<Segment, Refusal> {
     delivery.set("LIFEX", find("pro").or_else(|| find("tracking")).unwrap_or(&shipment.shipment));
     let vehicle = shipment.equipment.iter().flat_map(|equipment| &equipment.identifiers).next();
     delivery.set("TRAID", vehicle.map_or("", |id| &id.value));
-    totals(&mut delivery, shipment.totals.as_ref(), shipment.packs.len());
+    // What stands in another unit is no package of its own.
+    let packs = shipment.packs.iter().filter(|pack| pack.parent.is_none()).count();
+    totals(&mut delivery, shipment.totals.as_ref(), packs, &shipment.extensions);
     // The goods issue is posted, not only the picking confirmed.
     delivery.keyed("E1EDL18", "QUALF", "PGI");
     parties(&mut delivery, &shipment.parties, shipment.carrier.as_ref());
@@ -126,6 +130,7 @@ fn confirmation(shipment: &ShipmentDispatched) -> Result<Segment, Refusal> {
     let known = |date: &&Dated| date.kind.starts_with("planned-") || date.kind.starts_with("actual-");
     shipment.dates.iter().filter(known).for_each(|date| planned(&mut delivery, date));
     items::confirmed(&mut delivery, &shipment.lines, &shipment.packs, number)?;
+    delivery.complete(kept(&shipment.extensions), KEYS, &["EDI_DC40", "E1EDL24", "E1EDL44"]);
     Ok(delivery)
 }
 
@@ -139,7 +144,7 @@ fn order(order: &OrderReleased) -> Result<Segment, Refusal> {
         delivery.set("INCO1", terms.code.as_str());
         delivery.set("INCO2", terms.text.as_deref().unwrap_or_default());
     }
-    totals(&mut delivery, order.totals.as_ref(), order.packs.len());
+    totals(&mut delivery, order.totals.as_ref(), 0, &order.extensions);
     if matches!(order.purpose.as_deref(), Some("change" | "replace")) {
         delivery.keyed("E1EDL18", "QUALF", "CHG");
     }
@@ -194,9 +199,10 @@ fn control(context: &Context, message: &str) -> Segment {
     control
 }
 
-fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize) {
+fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize, extensions: &Extensions) {
     let stated = totals.and_then(|totals| totals.packs.as_ref()).map(|packs| packs.value.as_str().to_owned());
-    let counted = (packs > 0).then(|| packs.to_string());
+    // Where an IDoc left them uncounted, they stay so.
+    let counted = (packs > 0 && !kept(extensions).contains_key("ANZPK")).then(|| packs.to_string());
     delivery.set("ANZPK", stated.or(counted).unwrap_or_default());
     let Some(totals) = totals else { return };
     for (quantity, field, unit) in [(&totals.weight, "BTGEW", "GEWEI"), (&totals.volume, "VOLUM", "VOLEH")] {
@@ -220,6 +226,9 @@ fn parties(delivery: &mut Segment, parties: &[Party], carrier: Option<&Carrier>)
     let mut carried = false;
     for (index, party) in parties.iter().enumerate() {
         let Some(function) = inbound::function(&party.role).filter(|function| function.len() <= 3) else {
+            let what =
+                format!("SAP has no partner function for `{}`: left out, /parties/{index}", party.role);
+            log::write(Severity::Warning, &what);
             continue;
         };
         carried |= function == "SP";

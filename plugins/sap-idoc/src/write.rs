@@ -69,10 +69,12 @@ impl Segment {
 
     fn complete_to(&mut self, kept: &Map<String, Value>, keys: &Keys, skip: &[&str], depth: usize) {
         let wanted = |name: &str| {
-            let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            // `_-` is a slash in a name of SAP.
+            let letters =
+                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
             let named = (1..=30).contains(&name.len())
                 && name.bytes().all(letters)
-                && !name.starts_with(|first: char| first.is_ascii_digit());
+                && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-');
             named && !skip.contains(&name)
         };
         for (name, value) in kept.iter().filter(|(name, _)| depth > 0 && wanted(name)) {

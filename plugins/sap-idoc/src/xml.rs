@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use quick_xml::{
     Reader,
-    events::{BytesStart, Event},
+    events::{BytesStart, Event, attributes::AttrError},
 };
 
 use crate::encoding::{Text, excerpt};
@@ -311,7 +311,7 @@ impl<'t> Reading<'t> {
         }
         let mut prefixed = Vec::new();
         for (attribute, count) in tag.attributes().zip(1..) {
-            let attribute = attribute.map_err(|error| self.broken(&error.to_string(), before))?;
+            let attribute = attribute.map_err(|error| self.attribute(&error, before))?;
             if count > MOST_ATTRIBUTES {
                 return Err(
                     self.broken(&format!("an element has more than {MOST_ATTRIBUTES} attributes"), before)
@@ -345,6 +345,17 @@ impl<'t> Reading<'t> {
             known.push(found);
         }
         Ok(())
+    }
+
+    /// What is wrong with an attribute; the reader counts from the tag's name.
+    fn attribute(&self, error: &AttrError, before: usize) -> Refusal {
+        let (what, at) = match error {
+            AttrError::Duplicated(at, _) => ("an attribute stands twice", at),
+            AttrError::UnquotedValue(at) => ("the value of an attribute has no quotes", at),
+            AttrError::ExpectedQuote(at, _) => ("the value of an attribute does not end", at),
+            AttrError::ExpectedEq(at) | AttrError::ExpectedValue(at) => ("an attribute has no value", at),
+        };
+        self.broken(what, before + 1 + at)
     }
 
     /// The namespace that a prefix stands for.

@@ -1,5 +1,7 @@
 //! Every case and every real document, run natively; and what must hold for documents of any shape.
 
+mod pairs;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -18,7 +20,10 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
 
 #[test]
 fn cases_hold() {
-    crossdock_mapper::testing::cases::<SapIdoc>(CASES);
+    let mut folders: Vec<_> = fs::read_dir(CASES).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert!(folders.len() >= 60);
+    folders.iter().for_each(|folder| pairs::run(folder));
 }
 
 #[test]
@@ -385,7 +390,7 @@ fn damaged_documents_never_panic() {
         for at in 0..content.len() {
             let _ = to_canonical(&context(), &content[..at]);
         }
-        let rounds = if content.is_empty() { 0 } else { 2_000 };
+        let rounds = if content.is_empty() { 0 } else { 500 };
         for _ in 0..rounds {
             let mut damaged = content.clone();
             for _ in 0..1 + next() % 4 {

@@ -111,9 +111,7 @@ impl<'e> Writing<'e> {
         if self.confirmed && quantity.is_some() {
             item.keyed("E1EDL19", "QUALF", if split { "BAS" } else { "QUA" });
         }
-        if !self.confirmed {
-            item.complete(kept(&line.extensions), KEYS, &["E1EDL24"]);
-        }
+        item.complete(kept(&line.extensions), KEYS, &["E1EDL24"]);
         self.precise(&item, index);
         delivery.put(item);
         if split {
@@ -140,7 +138,8 @@ impl<'e> Writing<'e> {
             }
             if self.confirmed {
                 item.keyed("E1EDL19", "QUALF", "QUA");
-            } else if let Some(kept) = known {
+            }
+            if let Some(kept) = known {
                 item.complete(kept, KEYS, &[]);
             }
             self.precise(&item, index);
@@ -162,7 +161,7 @@ impl<'e> Writing<'e> {
 
     /// SAP's quantities have three places; to cut more of them would be another quantity.
     fn precise(&mut self, item: &Segment, index: usize) {
-        let value = item.get("LFIMG");
+        let value = item.get("LFIMG").trim_end_matches('-');
         let fraction = value.split_once('.').map_or("", |(_, fraction)| fraction);
         if fraction.get(3..).is_some_and(|more| more.bytes().any(|digit| digit != b'0')) {
             let what = format!("SAP's quantities have three places; {value} has more");
