@@ -60,8 +60,7 @@ pub enum Direction {
     ToCanonical,
     /// Events to a document.
     FromCanonical,
-    /// The outcomes of a group to its acknowledgement.
-    #[value(skip)]
+    /// A document to its functional acknowledgement
     Acknowledge,
 }
 

@@ -72,6 +72,7 @@ pub(super) fn run(args: &InspectArgs, here: &Path, tools: Tools<'_>) -> anyhow::
 struct Cases {
     to_canonical: usize,
     from_canonical: usize,
+    acknowledge: usize,
     unreadable: usize,
 }
 
@@ -81,9 +82,12 @@ impl Cases {
         let count = |direction: Direction| {
             read.iter().flatten().filter(|case: &&Case| case.direction == direction).count()
         };
-        let from_canonical = count(Direction::FromCanonical);
-        let unreadable = read.iter().filter(|case| case.is_err()).count();
-        Self { to_canonical: read.len() - from_canonical - unreadable, from_canonical, unreadable }
+        Self {
+            to_canonical: count(Direction::ToCanonical),
+            from_canonical: count(Direction::FromCanonical),
+            acknowledge: count(Direction::Acknowledge),
+            unreadable: read.iter().filter(|case| case.is_err()).count(),
+        }
     }
 }
 
@@ -164,13 +168,18 @@ fn as_text(path: &Path, found: &Inspection, cases: Option<Cases>) {
 }
 
 fn words(cases: Cases) -> String {
-    let Cases { to_canonical, from_canonical, unreadable } = cases;
-    let mut text = format!(
-        "{}: {to_canonical} to-canonical, {from_canonical} from-canonical",
-        to_canonical + from_canonical + unreadable
-    );
-    if unreadable > 0 {
-        text.push_str(&format!(", {unreadable} that cannot be read"));
-    }
-    text
+    let Cases { to_canonical, from_canonical, acknowledge, unreadable } = cases;
+    let counts = [
+        (to_canonical, "to-canonical"),
+        (from_canonical, "from-canonical"),
+        (acknowledge, "acknowledge"),
+        (unreadable, "that cannot be read"),
+    ];
+    let all: usize = counts.iter().map(|(count, _)| count).sum();
+    let each: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if each.is_empty() { "none".to_owned() } else { format!("{all}: {}", each.join(", ")) }
 }

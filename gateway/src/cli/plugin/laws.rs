@@ -12,7 +12,7 @@ use super::{
     leaves,
     progress::Progress,
     show,
-    test::{Given, Tried, document, give, give_document},
+    test::{Given, Tried, document, give, give_acknowledgement, give_document},
     written,
 };
 use crate::{mapper::Code, words::Draft};
@@ -146,7 +146,12 @@ pub(super) fn damaged(
                 Some(given) => given,
                 None => continue,
             },
-            _ => {
+            Direction::Acknowledge => {
+                let (content, what) = damage(&one.case.content, leaves, &mut dice);
+                let document = document(opened, &one.case, Bytes::from(content));
+                (give_acknowledgement(bench, opened, document, setting).0, what)
+            }
+            Direction::ToCanonical => {
                 let (content, what) = damage(&one.case.content, leaves, &mut dice);
                 let content = Bytes::from(content);
                 let given =

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, FAILED, NO, Tools, USE,
+    DONE, FAILED, NO, Tools, USE, acknowledge,
     bench::{self, Bench, Opened, Setting},
     cases, complain,
     description::Direction,
@@ -129,6 +129,9 @@ impl Subject<'_> {
             return self.map_events(&content);
         }
         let document = Document { content, ..self.document.clone() };
+        if self.direction == Direction::Acknowledge {
+            return self.acknowledge(&document);
+        }
         match self.bench.read_document(&self.opened.mapper, self.setting, document) {
             Ok(ran) => {
                 let rejected = ran.value.rejects.iter().flat_map(|reject| &reject.diagnostics);
@@ -155,18 +158,29 @@ impl Subject<'_> {
             }
         };
         match self.bench.write_document(&self.opened.mapper, self.setting, events) {
-            Ok(ran) => {
-                let document = ran.value;
-                let leaves = leaves::find(&document.content, &document.media_type);
-                if leaves.is_empty() {
-                    let text = String::from_utf8_lossy(&document.content).into_owned();
-                    return Outcome::Document(vec![("the whole document".to_owned(), text)]);
-                }
-                Outcome::Document(leaves.into_iter().map(|leaf| (leaf.path, leaf.value)).collect())
-            }
+            Ok(ran) => places(&ran.value),
             Err(failure) => failed(&failure),
         }
     }
+
+    fn acknowledge(&self, document: &Document) -> Outcome {
+        let (bench, opened, setting) = (self.bench, self.opened, self.setting);
+        let read = bench.read_document(&opened.mapper, setting, document.clone()).map(|ran| ran.value);
+        match acknowledge::ask(bench, opened, setting, document, read.as_ref()) {
+            Ok(ran) => ran.value.map_or_else(|| Outcome::Document(Vec::new()), |answer| places(&answer)),
+            Err(failure) => failed(&failure),
+        }
+    }
+}
+
+/// The places of a document that was written.
+fn places(document: &Document) -> Outcome {
+    let leaves = leaves::find(&document.content, &document.media_type);
+    if leaves.is_empty() {
+        let text = String::from_utf8_lossy(&document.content).into_owned();
+        return Outcome::Document(vec![("the whole document".to_owned(), text)]);
+    }
+    Outcome::Document(leaves.into_iter().map(|leaf| (leaf.path, leaf.value)).collect())
 }
 
 fn failed(failure: &Failure) -> Outcome {
