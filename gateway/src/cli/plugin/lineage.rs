@@ -32,6 +32,8 @@ const SHOWN: usize = 32;
 const REASON: usize = 72;
 /// The width of a line.
 const WIDTH: usize = 100;
+/// Values that are listed under one heading.
+const SECTION: usize = 60;
 /// Sources of a field that are listed, unless the field was asked for.
 const LISTED: usize = 4;
 
@@ -380,6 +382,9 @@ impl Report<'_> {
             _ => None,
         });
         let untried = self.count(|effect| *effect == Effect::Untried);
+        if self.traced.leaves.len() == leaves::MOST {
+            anstream::println!("! only the first {} values of the document were looked at", leaves::MOST);
+        }
         if untried > 0 {
             anstream::println!(
                 "! {untried} of {} values were not tried (--values {}, --seconds {})",
@@ -420,9 +425,15 @@ impl Report<'_> {
         if lines.peek().is_some() {
             anstream::println!("{title}");
         }
-        for (leaf, why) in lines {
+        for (number, (leaf, why)) in lines.enumerate() {
+            if number == SECTION {
+                let rest = self.leaves().filter_map(|(_, effect)| which(effect)).count() - SECTION;
+                anstream::println!("  and {rest} more (--json lists them)");
+                break;
+            }
             let why = if why.is_empty() { why } else { format!("   {}", clip(&why, REASON)) };
-            anstream::println!("  {}   {}{}", place(leaf), quoted(&leaf.value), show::plain(&why));
+            let line = format!("  {}   {}{}", place(leaf), quoted(&leaf.value), show::plain(&why));
+            anstream::println!("{}", show::wrap(&line, 6));
         }
     }
 
@@ -476,6 +487,7 @@ impl Report<'_> {
                 "unread": self.count(|effect| *effect == Effect::Unread),
                 "gates": self.count(|effect| matches!(effect, Effect::Gate(_))),
                 "untried": self.count(|effect| *effect == Effect::Untried),
+                "whole": self.traced.leaves.len() < leaves::MOST,
             }),
         );
     }

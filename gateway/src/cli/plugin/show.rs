@@ -63,8 +63,10 @@ pub(super) fn headline(found: &Diagnostic) -> String {
 /// A diagnostic for people, on one line.
 pub(super) fn diagnostic_line(found: &Diagnostic) -> String {
     let place = found.at.as_ref().map(|at| {
-        let byte = at.offset.map(|offset| format!(", byte {offset}")).unwrap_or_default();
-        format!("   at {}{byte}", at.path)
+        let byte = at.offset.map(|offset| format!("byte {offset}"));
+        let path = Some(at.path.clone()).filter(|path| !path.is_empty());
+        let place: Vec<_> = path.into_iter().chain(byte).collect();
+        if place.is_empty() { String::new() } else { format!("   at {}", place.join(", ")) }
     });
     format!("{}{}", headline(found), plain(&place.unwrap_or_default()))
 }

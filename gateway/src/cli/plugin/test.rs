@@ -432,7 +432,12 @@ impl Report<'_> {
         });
         let passed = self.count() - self.differing();
         let mark = if passed > 0 { "✓" } else { "!" };
-        anstream::println!("{mark} {passed} cases     {}{}", show::time(spent), slowest.unwrap_or_default());
+        let cases = if passed == 1 { "case" } else { "cases" };
+        anstream::println!(
+            "{mark} {passed} {cases}     {}{}",
+            show::time(spent),
+            slowest.unwrap_or_default()
+        );
         for one in self.tried {
             if one.updated {
                 anstream::println!("! {} updated", one.case.name);

@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };

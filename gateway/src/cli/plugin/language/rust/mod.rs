@@ -27,9 +27,10 @@ const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
     ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
 ];
-/// What is changed where it is to be there soon: most is kept from the last time, and little is optimised.
+/// What is changed where it is to be there soon: most is kept from the last time, and little is optimised but the size,
+/// for the host has to compile what comes out.
 const HASTY: [(&str, &str); 4] = [
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64"),
     ("CARGO_PROFILE_RELEASE_INCREMENTAL", "true"),
