@@ -379,17 +379,18 @@ impl Host {
         let loaded = Arc::clone(&mapper.0);
         let Call { partner, context, tables, limits } = call;
         let ceiling = limits.for_input(input_bytes);
-        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
+        self.submit(&mapper.0, &partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
             let mut raw = loaded.door.outcomes_to_document(desk, order, &context, &outcomes);
             call::weighed(&mut raw, ceiling);
-            loaded.counters.used(&raw.usage);
+            let usage = raw.usage;
             let dropped = raw.dropped;
             let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
-            raw.finish(|(value,)| match value {
+            let result = raw.finish(|(value,)| match value {
                 Ok(document) => document.map(wire::Reader::document).transpose(),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
-            })
+            });
+            (usage, result)
         })
         .await
     }
