@@ -73,7 +73,11 @@ enum Command {
     },
     /// Compile a mapper; the gateway calls this on itself, with resource limits
     #[command(name = crate::mapper::compile::COMMAND, hide = true)]
-    Compile,
+    Compile {
+        /// What the code is made for
+        #[arg(default_value = "fast", value_parser = code)]
+        code: crate::mapper::Code,
+    },
     /// Run the cases that a mapper carries; the gateway calls this on itself before it lets a mapper in
     #[command(name = crate::mapper::trial::COMMAND, hide = true)]
     Try(plugin::trial::TrialArgs),
@@ -94,12 +98,16 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
         Command::Audit { command, admin } => audit::run(command, &admin),
         Command::Try(args) => plugin::trial::run(&args, &*clock, &*random).map(|()| ExitCode::SUCCESS),
-        Command::Compile => Ok(crate::mapper::compile::child_main()),
+        Command::Compile { code } => Ok(crate::mapper::compile::child_main(code)),
     };
     ended.unwrap_or_else(|error| {
         anstream::eprintln!("error: {}", show::safe(&format!("{error:#}")));
         ExitCode::FAILURE
     })
+}
+
+fn code(name: &str) -> Result<crate::mapper::Code, String> {
+    crate::mapper::Code::named(name).ok_or_else(|| "no such code".to_owned())
 }
 
 fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {

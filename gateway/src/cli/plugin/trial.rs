@@ -5,12 +5,9 @@ use std::{io::Read as _, path::PathBuf};
 use bytes::Bytes;
 use clap::Args;
 
-use super::{
-    bench::{Bench, Opened},
-    cases, test,
-};
+use super::{Tools, bench::Bench, cases, test};
 use crate::{
-    mapper::{Cases, LARGEST, Tried},
+    mapper::{Cases, Code, LARGEST, Tried},
     words::{Clock, Random},
 };
 
@@ -37,8 +34,9 @@ pub fn run(args: &TrialArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
     std::io::stdin().lock().take(LARGEST as u64 + 1).read_to_end(&mut wasm)?;
     let carried = Cases::of(&wasm).map_err(anyhow::Error::msg)?.unwrap_or_default();
     carried.unpack(&args.room.join("cases"))?;
-    let bench = Bench::within(args.compiled.clone(), clock, random)?;
-    let opened = Opened { mapper: bench.load(Bytes::from(wasm))?, folder: None };
+    let tools = Tools { clock, random, verbose: false };
+    let bench = Bench::within(tools, Code::Fast, args.compiled.clone())?;
+    let opened = bench.open_bytes(Bytes::from(wasm))?;
     let mut tried = Tried::default();
     for case in cases::read(&args.room)? {
         tried.cases += 1;
