@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -95,7 +95,15 @@ impl Running {
             registry.take_in(file, "serve --mapper", clock.now())?;
         }
         let counted = Arc::clone(&host);
-        let metrics = Metrics::new(move || figures::of_mappers(&counted.figures()));
+        // The policies count too, and are made with the figures.
+        let in_force = Arc::new(OnceLock::<Weak<Policies>>::new());
+        let asked = Arc::clone(&in_force);
+        let metrics = Metrics::new(move || {
+            let stored = asked.get().and_then(Weak::upgrade).map(|policies| policies.stored());
+            let mut rows = figures::of_mappers(&counted.figures());
+            rows.extend(figures::of_generations(&stored.unwrap_or_default()));
+            rows
+        });
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);
@@ -105,6 +113,8 @@ impl Running {
         let registry = (registry, damage);
         let (audit, time) = (Arc::new(audit), Arc::clone(&clock));
         let policies = Policies::start(&source, checked, workshop, registry, audit, time, shown).await?;
+
+        let _ = in_force.set(Arc::downgrade(&policies));
 
         let store = sqlite::Store::open(&data.join("journal"), &settings.estate, Arc::clone(&clock))
             .with_context(|| format!("the journal in {}", data.display()))?;

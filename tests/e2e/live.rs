@@ -485,6 +485,17 @@ async fn a_canary_serves_its_share_of_the_keys_and_goes_live_or_back() -> anyhow
     let text = printed(&world, &["plugin", "status", "x12-wms"]).await?;
     ensure!(text.contains("canary   1.1.0") && text.contains("40 % of the keys"), "{text}");
 
+    let figures = crossdock_tests::call(&world.gateway.admin, "GET", "/metrics", &[], Bytes::new()).await?;
+    let figures = figures.text();
+    for line in [
+        r#"crossdock_mapper_canary_share{mapper="x12-wms",version="1.1.0"} 40"#.to_owned(),
+        format!(
+            r#"crossdock_mapper_canary_messages{{mapper="x12-wms",version="1.1.0",outcome="same"}} {by_canary}"#
+        ),
+        r#"crossdock_mapper_generations{mapper="x12-wms",state="canary"} 1"#.to_owned(),
+    ] {
+        ensure!(figures.lines().any(|shown| shown == line), "{line} is not in\n{figures}");
+    }
     let text = printed(&world, &["plugin", "rollback", "x12-wms", "--by", "nina"]).await?;
     ensure!(text.starts_with("ended  x12-wms 1.1.0") && text.contains("taken back by hand"), "{text}");
     let status = world.gateway.ask("status").await?;

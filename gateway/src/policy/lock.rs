@@ -27,6 +27,9 @@ pub(super) fn place(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
+/// What is live of a mapper, and a candidate with its share.
+type Line = (String, Option<(String, u8)>);
+
 /// The file's text with one pin more, or another.
 pub(super) fn text(
     pins: &BTreeMap<MapperName, Pin>,
@@ -40,11 +43,10 @@ pub(super) fn text(
         let canary = canary.map(|canary| (generation(&canary.version, canary.digest), canary.share));
         (generation(&pin.version, pin.digest), canary)
     };
-    let mut all: BTreeMap<&MapperName, (String, Option<(String, u8)>)> =
-        pins.iter().map(|(name, pin)| (name, pinned(pin))).collect();
+    let mut all: BTreeMap<&MapperName, Line> = pins.iter().map(|(name, pin)| (name, pinned(pin))).collect();
     let canary = canary.map(|(canary, share)| (generation(canary.version(), canary.digest()), share));
     all.insert(mapper.name(), (generation(mapper.version(), mapper.digest()), canary));
-    let line = |(name, (live, canary)): (&MapperName, (String, Option<(String, u8)>))| {
+    let line = |(name, (live, canary)): (&MapperName, Line)| {
         let canary = canary
             .map(|(canary, share)| format!(",\n  canary: {{ {canary}, share: {share} }}"))
             .unwrap_or_default();
