@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use crossdock::mapper::without_cases;
-use crossdock_tests::{Gateway, until};
+use crossdock_tests::{Gateway, binary, until};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -28,6 +28,13 @@ async fn change(gateway: &Gateway, path: &str, body: impl Into<Bytes>) -> anyhow
     let reply = gateway.admin_call("POST", path, body.into()).await?;
     ensure!(reply.status == 200, "{path}: {} {}", reply.status, reply.text());
     reply.json()
+}
+
+/// Runs a command that asks no gateway; its exit code and what it printed.
+async fn offline(arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+    let ran = tokio::process::Command::new(binary()).args(arguments).output().await?;
+    let said = [ran.stdout, ran.stderr].concat();
+    Ok((ran.status.code(), String::from_utf8(said)?))
 }
 
 async fn x12(gateway: &Gateway) -> anyhow::Result<Value> {
@@ -328,6 +335,19 @@ async fn a_message_is_run_again_by_its_original_mapper() -> anyhow::Result<()> {
     let text = printed(&world, &["message", "rerun", id]).await?;
     ensure!(text.contains("x12-wms 1.0.0") && text.contains("1 events, the same bytes"), "{text}");
     ensure!(text.contains("policies then"), "{text}");
+
+    // Exported, it is the same on any machine; a changed document shows.
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("message.json");
+    let path = file.to_str().context("a path")?;
+    printed(&world, &["message", "rerun", id, "--export", path]).await?;
+    let text = offline(&["plugin", "rerun", path]).await?.1;
+    ensure!(text.contains("x12-wms 1.0.0") && text.contains("1 events, the same bytes"), "{text}");
+    let mut bundle: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    bundle["zone"] = json!("America/New_York");
+    std::fs::write(&file, bundle.to_string())?;
+    let (code, text) = offline(&["plugin", "rerun", path]).await?;
+    ensure!(code == Some(1) && text.contains("dispatched.zone: then"), "{text}");
 
     // Another zone gives other moments: the configuration is that of now.
     let before = world.gateway.ask("status").await?["revision"].clone();

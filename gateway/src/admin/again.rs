@@ -100,23 +100,32 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
     Again { events: events.map_err(|error| format!("not canonical: {error}")), usage }
 }
 
+/// A stored message with what mapping it again takes.
+pub(super) async fn found(admin: &Admin, policies: &Snapshot, id: MessageId) -> Result<Stored, Refusal> {
+    let found = admin.journal.message(id).await?;
+    let found = found.ok_or_else(|| Refusal::Missing(format!("there is no message {id}")))?;
+    stored(policies, found).map_err(Refusal::Wrong)
+}
+
+/// Why the mapper that read a message is not to be had.
+pub(super) fn no_mapper(receipt: &Receipt, error: ChangeError) -> Refusal {
+    let why = match error {
+        ChangeError::Damaged(damage) => damage.what,
+        other => other.to_string(),
+    };
+    let (id, name, digest) = (receipt.message_id, &receipt.mapper, receipt.mapper_digest.short());
+    Refusal::Wrong(format!(
+        "message {id} cannot be run again: its mapper {name} ({digest}) {why}\n  help: push the same file again with --hold"
+    ))
+}
+
 /// `POST messages/{id}/rerun`: the original mapper on the stored document, compared with what is stored.
 pub(super) async fn rerun(admin: &Admin, id: MessageId) -> Result<Value, Refusal> {
     let policies = admin.policies.now();
-    let found = admin.journal.message(id).await?;
-    let found = found.ok_or_else(|| Refusal::Missing(format!("there is no message {id}")))?;
-    let stored = stored(&policies, found).map_err(Refusal::Wrong)?;
+    let stored = found(admin, &policies, id).await?;
     let receipt = &stored.receipt;
-    let mapper = admin.policies.generation(receipt.mapper_digest).await.map_err(|error| {
-        let why = match error {
-            ChangeError::Damaged(damage) => damage.what,
-            other => other.to_string(),
-        };
-        let (name, digest) = (&receipt.mapper, receipt.mapper_digest.short());
-        Refusal::Wrong(format!(
-            "message {id} cannot be run again: its mapper {name} ({digest}) {why}\n  help: push the same file again with --hold"
-        ))
-    })?;
+    let mapper = admin.policies.generation(receipt.mapper_digest).await;
+    let mapper = mapper.map_err(|error| no_mapper(receipt, error))?;
     let before = originals(admin, receipt).await?;
     let again = run(admin, &policies, &stored, &mapper).await;
     let (differences, events) = match &again.events {
@@ -142,7 +151,7 @@ pub(super) async fn rerun(admin: &Admin, id: MessageId) -> Result<Value, Refusal
 }
 
 /// The events of a message as they were appended, whatever became of each.
-async fn originals(admin: &Admin, receipt: &Receipt) -> Result<Vec<Event>, Refusal> {
+pub(super) async fn originals(admin: &Admin, receipt: &Receipt) -> Result<Vec<Event>, Refusal> {
     let mut events = Vec::with_capacity(receipt.events.len());
     for outcome in &receipt.events {
         let event = match &outcome.disposition {

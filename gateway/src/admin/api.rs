@@ -7,7 +7,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, again, mappers, query, view};
+use super::{Admin, Refusal, again, bundle, mappers, query, view};
 use crate::journal::{DeliveryFilter, EventFilter, ExceptionFilter, MessageFilter};
 
 /// Longest wait for new events.
@@ -29,6 +29,9 @@ pub(super) async fn answer(
             let id = id.parse().map_err(Refusal::Wrong)?;
             let found = admin.journal.message(id).await?;
             found.map(|found| view::message(&found)).ok_or_else(|| missing("message", &id))
+        }
+        (&Method::GET, ["messages", id, "bundle"]) => {
+            bundle::of(admin, id.parse().map_err(Refusal::Wrong)?).await
         }
         (&Method::POST, ["messages", id, "rerun"]) => {
             again::rerun(admin, id.parse().map_err(Refusal::Wrong)?).await

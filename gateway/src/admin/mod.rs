@@ -23,6 +23,7 @@ use crate::{
 
 mod again;
 mod api;
+pub mod bundle;
 mod mappers;
 mod shadow;
 #[cfg(test)]

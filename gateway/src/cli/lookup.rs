@@ -1,5 +1,7 @@
 //! `message`, `event`, `delivery`, `exception`: clients of the admin API and nothing more.
 
+use std::{os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -47,10 +49,14 @@ pub enum Message {
     /// Map a stored document again by its original mapper and compare the events; stores and sends nothing
     ///
     /// Exit codes: 0 the same bytes, 1 something differs or it cannot be run again.
-    #[command(after_help = "Example: crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
+    #[command(after_help = "Examples:\n  crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC\n  \
+        crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC --export message.json")]
     Rerun {
         /// The message
         id: MessageId,
+        /// Write all that this takes to a file, document included, for `crossdock plugin rerun` on any machine
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
     },
     /// Show one message: its document, what became of it, where its events went
     #[command(after_help = "Example: crossdock message show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
@@ -186,7 +192,20 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
                 cells
             });
         }
-        Message::Rerun { id } => {
+        Message::Rerun { id, export: Some(file) } => {
+            let bundle = client.get(&format!("messages/{id}/bundle")).await?;
+            let text = bundle.to_string();
+            let no = |error: std::io::Error| Error::No(format!("{}: {error}", file.display()));
+            // It holds a partner's document: nobody else's business.
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let mut out = options.open(&file).map_err(no)?;
+            std::io::Write::write_all(&mut out, text.as_bytes()).map_err(no)?;
+            let shown = show::safe(&file.display().to_string());
+            anstream::eprintln!("exported  {shown}, {} KB", text.len().div_ceil(1000));
+            anstream::eprintln!("          crossdock plugin rerun {shown}");
+        }
+        Message::Rerun { id, export: None } => {
             let found = client.post(&format!("messages/{id}/rerun"), &json!({})).await?;
             if admin.json {
                 show::line(&found);
@@ -209,7 +228,8 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
     Ok(())
 }
 
-fn print_rerun(found: &Value) {
+/// Shows what came of mapping a message again.
+pub(super) fn print_rerun(found: &Value) {
     let text = |name: &str| show::safe(&show::text(&found[name]));
     let digest: String = text("digest").chars().take(8).collect();
     let outcome = if found["same"] == true { "the same bytes" } else { "not the same" };

@@ -50,7 +50,7 @@ pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
 pub use outcome::{Ended, Outcome, Part, outcomes};
-pub use tables::{TableError, Tables};
+pub use tables::{TableError, Tables, WrittenTable};
 pub use trial::Tried;
 
 use call::{Desk, Order, Raw, State};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::words::{Document, Draft, Event};
 
@@ -44,6 +44,23 @@ pub fn drafts(left: &[Draft], right: &[Draft]) -> Fields {
         corrects: pairs(&draft.corrects),
         occurred_at: draft.occurred_at.as_deref(),
         data: &draft.data,
+    })
+}
+
+/// Where two JSON values differ.
+pub fn json(left: &Value, right: &Value) -> Fields {
+    let mut found = Fields::new();
+    values("", Some(left), Some(right), &mut found);
+    found
+}
+
+/// All of an event that a mapper decides over, with the digest of its canonical data.
+pub fn whole(event: &Event) -> Value {
+    json!({
+        "type": event.kind, "schema_version": event.schema_version, "identity": event.identity,
+        "natural_key": event.natural_key, "order_keys": event.order_keys, "sequence": event.sequence,
+        "corrects": event.corrects, "occurred_at": event.occurred_at, "data_digest": event.data_digest,
+        "data": serde_json::from_slice::<Value>(&event.data).unwrap_or(Value::Null),
     })
 }
 
@@ -166,8 +183,6 @@ fn keys(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn differ(left: Value, right: Value) -> Vec<String> {

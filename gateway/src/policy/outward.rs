@@ -97,10 +97,12 @@ async fn write(
     call: Call,
     event: Event,
 ) -> (Result<Ran<Document>, Failure>, Mapper) {
-    let events = vec![Recorded { event: event.clone() }];
-    let live = host.from_canonical(&mapping.mapper, call.clone(), events.clone()).await;
     let ours = mapping.mapper.clone();
-    let Some(canary) = &mapping.canary else { return (live, ours) };
+    let Some(canary) = &mapping.canary else {
+        return (host.from_canonical(&ours, call, vec![Recorded { event }]).await, ours);
+    };
+    let events = vec![Recorded { event: event.clone() }];
+    let live = host.from_canonical(&ours, call.clone(), events.clone()).await;
     if live.as_ref().err().is_some_and(|failure| !is_its_own(failure)) {
         return (live, ours);
     }

@@ -77,7 +77,10 @@ pub(super) fn of_generations(stored: &[StoredMapper]) -> Vec<Counted> {
     let generations = stored.iter().flat_map(|found| {
         STATES.iter().map(move |state| {
             let count = found.generations.iter().filter(|one| one.state == *state).count();
-            (with(mapper(found), &[("state", *state)]), Count::Level(u64::try_from(count).unwrap_or(u64::MAX)))
+            (
+                with(mapper(found), &[("state", *state)]),
+                Count::Level(u64::try_from(count).unwrap_or(u64::MAX)),
+            )
         })
     });
     let unusable =

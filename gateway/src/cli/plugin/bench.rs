@@ -329,6 +329,11 @@ impl Setting {
         self.limits
     }
 
+    /// The same for an API and its tables.
+    pub fn within(self, api: ApiName, tables: Arc<Tables>) -> Self {
+        Self { api, tables, ..self }
+    }
+
     fn call(&self) -> Call {
         Call {
             partner: self.partner.clone(),

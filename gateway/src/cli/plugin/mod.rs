@@ -22,6 +22,7 @@ mod origin;
 mod place;
 mod progress;
 mod push;
+mod rerun;
 mod run;
 mod shadow;
 mod show;
@@ -119,6 +120,14 @@ enum PluginCommand {
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
+    /// Map an exported message again on this machine, and compare the events with those that were stored.
+    ///
+    /// Exit codes: 0 the same bytes, 1 something differs.
+    #[command(
+        after_help = "Example:\n  crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC --export message.json\n  \
+        crossdock plugin rerun message.json"
+    )]
+    Rerun(rerun::RerunArgs),
     /// Make a mapper live in a running gateway, while it runs.
     ///
     /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
@@ -191,6 +200,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Test(args) => test::run(&args, &here, tools)?,
         PluginCommand::Lineage(args) => lineage::run(&args, &here, tools)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, tools)?,
+        PluginCommand::Rerun(args) => rerun::run(&args, tools)?,
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
         PluginCommand::List(args) => live::list(&args)?,
         PluginCommand::Status(args) => live::status(&args)?,

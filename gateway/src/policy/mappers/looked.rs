@@ -1,5 +1,6 @@
 //! Looking at what is stored without changing anything: one generation whole, or all of them against their digests.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{ChangeError, aside};
@@ -78,10 +79,8 @@ impl Policies {
         let asked =
             asked.map_or_else(|| shelf.live.map_or_else(newest, |live| live.to_string()), str::to_owned);
         let generation = shelf.pick(&name, &asked)?.clone();
-        let folder = self.state.lock().await.registry.folder().to_owned();
         let digest = generation.digest;
-        let wasm = aside(move || Ok(registry::read_bytes(&folder, digest))).await?;
-        let found = Host::inspect(&wasm.map_err(ChangeError::Damaged)?);
+        let found = Host::inspect(&self.bytes(digest).await?);
         let found = found.map_err(|rejection| ChangeError::Load(rejection.into()))?;
         Ok(Described {
             state: shelf.state(digest),
@@ -91,6 +90,15 @@ impl Policies {
             manifest: found.manifest,
             imports: found.imports,
         })
+    }
+
+    /// The bytes of a stored generation.
+    ///
+    /// # Errors
+    /// It is not stored, or damaged.
+    pub async fn bytes(&self, digest: Digest) -> Result<Bytes, ChangeError> {
+        let folder = self.state.lock().await.registry.folder().to_owned();
+        aside(move || Ok(registry::read_bytes(&folder, digest))).await?.map_err(ChangeError::Damaged)
     }
 
     /// Reads every stored file and holds it against its digest and the line of the index.
