@@ -614,3 +614,29 @@ async fn a_canary_in_the_lock_is_out_and_outlives_a_restart() -> anyhow::Result<
     assert_eq!(x12(&gateway).await?["version"], "1.0.0");
     Ok(())
 }
+
+#[tokio::test]
+async fn where_the_policies_ask_for_a_signature_nothing_goes_live_without_one() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let (key, file) = (folder.path().join("nina.key"), folder.path().join("next.wasm"));
+    let (key, file) = (key.to_str().context("a path")?, file.to_str().context("a path")?);
+    std::fs::write(file, restamped("1.0.1")?)?;
+    change(&world.gateway, "mappers?hold=true", restamped("1.0.2")?).await?;
+    let line = offline(&["plugin", "sign", "--new", key]).await?.1;
+    ensure!(line.starts_with("mappers: { signatures: required, keys: { nina: "), "{line}");
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    world.estate.save("gateway.yaml", |text| format!("{text}\n{line}"))?;
+    until("it is in force", async || Ok(world.gateway.ask("status").await?["revision"] != before)).await?;
+
+    let refused = run(&world, &["plugin", "push", file]).await?;
+    let text = String::from_utf8(refused.stderr)?;
+    ensure!(text.contains("ask for a signature of every mapper") && text.contains("--key FILE"), "{text}");
+    let refused = run(&world, &["plugin", "promote", "x12-wms@1.0.2"]).await?;
+    ensure!(String::from_utf8_lossy(&refused.stderr).contains("x12-wms@1.0.2 has none"), "{refused:?}");
+    assert_eq!(x12(&world.gateway).await?["version"], "1.0.0");
+    printed(&world, &["plugin", "push", file, "--key", key]).await?;
+    let text = printed(&world, &["plugin", "show", "x12-wms"]).await?;
+    ensure!(text.starts_with("x12-wms 1.0.1   live") && text.contains("signed    nina"), "{text}");
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
@@ -23,11 +24,12 @@ struct Asked {
     hold: bool,
     by: String,
     source: Option<String>,
+    signature: Option<String>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { hold: false, by: NOBODY.to_owned(), source: None }
+        Self { hold: false, by: NOBODY.to_owned(), source: None, signature: None }
     }
 }
 
@@ -113,8 +115,10 @@ pub(super) async fn answer(
     match (method, path) {
         (&Method::GET, []) => Ok(json!({ "mappers": policies.stored(), "damage": policies.damage() })),
         (&Method::POST, []) => {
-            let Asked { hold, by, source } = api::filter(query)?;
-            let push = Push { hold, by, source };
+            let Asked { hold, by, source, signature } = api::filter(query)?;
+            let bytes = signature.map(|text| STANDARD.decode(text)).transpose();
+            let signature = bytes.map_err(|_| Refusal::Wrong("`signature` is not base64".to_owned()))?;
+            let push = Push { hold, by, source, signature };
             whole(async move { policies.push_mapper(body, &push).await }).await
         }
         (&Method::POST, ["gc"]) => {

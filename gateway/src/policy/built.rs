@@ -138,7 +138,11 @@ impl Mapping {
     /// The same with another generation of its mapper, if the policy's version allows it.
     fn with(&self, mapper: &Mapper, canary: Option<&Arc<Canary>>) -> Option<Self> {
         let canary = self.wanted.allowed(canary);
-        self.wanted.fits(mapper.version()).then(|| Self { mapper: mapper.clone(), canary, ..self.clone() })
+        self.wanted.fits(mapper.version(), mapper.digest()).then(|| Self {
+            mapper: mapper.clone(),
+            canary,
+            ..self.clone()
+        })
     }
 
     /// The same for a candidate's work.
@@ -445,16 +449,17 @@ impl Builder<'_> {
             ));
             return Bound::Wrong;
         };
-        if !wanted.fits(mapper.version()) {
+        if !wanted.fits(mapper.version(), mapper.digest()) {
             self.wrong.push(format!(
-                "{}: `{wanted}` is asked for, {} is live",
+                "{}: `{wanted}` is asked for, {} ({}) is live",
                 wanted.origin,
-                mapper.version()
+                mapper.version(),
+                mapper.digest().short()
             ));
             return Bound::Wrong;
         }
         let config = Value::Object(run.config.clone()).to_string();
-        Bound::Ready(Mapping {
+        Bound::Ready(Box::new(Mapping {
             mapper: mapper.clone(),
             tables: self.granted(&run.tables),
             limits: limits(&run.limits),
@@ -462,7 +467,7 @@ impl Builder<'_> {
             rule: wanted.origin.to_string(),
             canary: wanted.allowed(self.mappers.canaries.get(&wanted.name)),
             wanted: wanted.clone(),
-        })
+        }))
     }
 
     fn granted(&mut self, names: &[String]) -> Arc<Tables> {
@@ -481,14 +486,14 @@ impl Builder<'_> {
 impl MapperRef {
     /// A candidate, where its version is one that the policy takes.
     fn allowed(&self, canary: Option<&Arc<Canary>>) -> Option<Arc<Canary>> {
-        canary.filter(|canary| self.fits(canary.mapper.version())).cloned()
+        canary.filter(|canary| self.fits(canary.mapper.version(), canary.mapper.digest())).cloned()
     }
 }
 
 /// What a mapper's name in the policy leads to.
 enum Bound {
     Nothing,
-    Ready(Mapping),
+    Ready(Box<Mapping>),
     /// It is stored and cannot be used: the operation or subscription is there and refuses.
     Unusable(String),
     /// The policies cannot be served; the reason is noted.
@@ -498,7 +503,7 @@ enum Bound {
 impl Bound {
     fn ready(self) -> Option<Mapping> {
         match self {
-            Self::Ready(mapping) => Some(mapping),
+            Self::Ready(mapping) => Some(*mapping),
             Self::Nothing | Self::Unusable(_) | Self::Wrong => None,
         }
     }

@@ -21,6 +21,7 @@ mod raw;
 pub mod registry;
 pub mod report;
 mod secrets;
+pub mod signature;
 mod source;
 mod targets;
 pub mod units;

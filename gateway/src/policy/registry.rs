@@ -256,6 +256,7 @@ pub(super) fn generation(wasm: &[u8], by: &str, now: Time) -> Result<(MapperName
         pushed_at: now,
         cases: found.cases,
         source: None,
+        signed_by: None,
     };
     Ok((manifest.name, generation))
 }

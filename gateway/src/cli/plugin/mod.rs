@@ -26,6 +26,7 @@ mod rerun;
 mod run;
 mod shadow;
 mod show;
+mod sign;
 mod sources;
 mod stored;
 mod test;
@@ -128,6 +129,11 @@ enum PluginCommand {
         crossdock plugin rerun message.json"
     )]
     Rerun(rerun::RerunArgs),
+    /// Sign a mapper, or make a key that signs; the policies say whose signatures are asked for.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin sign --new nina.key\n  crossdock plugin sign x12-wms --key nina.key"
+    )]
+    Sign(sign::SignArgs),
     /// Make a mapper live in a running gateway, while it runs.
     ///
     /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
@@ -201,6 +207,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Lineage(args) => lineage::run(&args, &here, tools)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, tools)?,
         PluginCommand::Rerun(args) => rerun::run(&args, tools)?,
+        PluginCommand::Sign(args) => sign::run(&args, &here, tools),
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
         PluginCommand::List(args) => live::list(&args)?,
         PluginCommand::Status(args) => live::status(&args)?,

@@ -1,7 +1,7 @@
 //! `plugin push`: makes a mapper live in a running gateway.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -11,6 +11,7 @@ use super::{
     NO, USE, build, complain, live,
     locate::{self, Found},
     progress::Progress,
+    sign,
 };
 use crate::{cli::client::query, words::Clock};
 
@@ -25,6 +26,12 @@ pub(super) struct PushArgs {
     /// What it was made from; without it, the commit of the folder where git knows one
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
+    /// Sign it with the key of this file, which `crossdock plugin sign --new` makes
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Send the signature of this file, which `crossdock plugin sign` writes
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    signature: Option<PathBuf>,
     /// Who, and where.
     #[command(flatten)]
     asking: live::Asking,
@@ -51,8 +58,22 @@ pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Re
         Ok(wasm) => wasm,
         Err(error) => return Ok(complain(&format_args!("{}: {error}", file.display()), USE)),
     };
+    let signature = match (&args.key, &args.signature) {
+        (Some(key), _) => Some(sign::signature(key, &wasm)),
+        (None, Some(file)) => Some(sign::read(file)),
+        (None, None) => None,
+    };
+    let signature = match signature.transpose() {
+        Ok(signature) => signature,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
     let hold = args.hold.then(|| "true".to_owned());
-    let query = query(&[("hold", hold), ("by", Some(args.asking.by.clone())), ("source", source)]);
+    let query = query(&[
+        ("hold", hold),
+        ("by", Some(args.asking.by.clone())),
+        ("source", source),
+        ("signature", signature),
+    ]);
     let path = format!("mappers{query}");
     let pushed = live::ask(&args.asking.admin, async |client| {
         client.upload(&path, "application/wasm", wasm.into()).await

@@ -59,6 +59,7 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
     line("size", &format!("{} with {} cases", kilobytes(&found["size"]), text("cases")));
     line("pushed", &format!("{} by {}", show::second(&found["pushed_at"]), text("pushed_by")));
     line("source", &text("source"));
+    line("signed", &text("signed_by"));
     line("language", &show::text(&manifest["language"]));
     line("follows", &show::text(&manifest["standard"]));
     line("maps", &list(&manifest["directions"]));

@@ -98,6 +98,9 @@ pub struct Generation {
     /// What it was made from, as whoever pushed it says: a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The name of the key that signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 /// What a change of the index may meet.
