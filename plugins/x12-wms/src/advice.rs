@@ -9,9 +9,9 @@ use crossdock_mapper::canonical::{
     Note, Pack, Quantity, Reference, ShipmentDispatched, Time, Totals, units,
 };
 
-use crate::heading::{Heading, is_qualifier, product, reference, totals, upc_case};
+use crate::heading::{Heading, is_qualifier, payment, product, reference, totals, upc_case};
 use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{self, EQUIPMENT, MARKS, MODES, PAYMENTS, WEIGHTS, code_of, name_of};
+use crate::tables::{self, EQUIPMENT, MARKS, WEIGHTS, name_of};
 
 /// Reads a 945 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -156,12 +156,12 @@ impl<'d> Advice<'d> {
         let mut reading = Reading::of(segment);
         let carrier = self.carrier.get_or_insert_default();
         if let Some(mode) = reading.some(1) {
-            carrier.mode = Some(name_of(MODES, &mode));
+            carrier.mode = Some(tables::mode(&mode).to_owned());
             carrier.source_mode = Some(mode);
         }
         carrier.identifiers.extend(reading.some(2).map(Identifier::scac));
         carrier.name = reading.some(3);
-        carrier.payment = reading.some(4).map(|code| name_of(PAYMENTS, &code));
+        carrier.payment = payment(&mut reading, 4);
         let kind = reading.some(5).map(|code| name_of(EQUIPMENT, &code));
         let number = format!("{}{}", reading.take(6), reading.take(7));
         if kind.is_some() || !number.is_empty() {
@@ -440,11 +440,13 @@ fn status(reading: &mut Reading<'_>, line: &Line, problems: &mut Problems<'_>) -
     if status.is_some() {
         return status;
     }
-    let (standard, message) = match code.is_empty() {
-        true => ("1", "the line's status is missing".to_owned()),
-        false => ("7", format!("`{}` is no status of a shipped line", excerpt(&code))),
-    };
-    problems.warning(reading.segment, 1, "unknown-status", standard, message);
+    if !tables::status_by_quantities(&code) {
+        let (standard, message) = match code.is_empty() {
+            true => ("1", "the line's status is missing".to_owned()),
+            false => ("7", format!("`{}` is no status of a shipped line", excerpt(&code))),
+        };
+        problems.warning(reading.segment, 1, "unknown-status", standard, message);
+    }
     LineStatus::of(line.ordered.as_ref()?, line.shipped.as_ref()?)
 }
 
@@ -570,11 +572,4 @@ impl Packs {
         pack.contents.push(Content { line: line.number.clone(), quantity, lot, ..Content::default() });
         line.packs.push(pack.id.clone());
     }
-}
-
-/// The code of a mode, the source's own where it is kept.
-pub fn mode_code(carrier: &Carrier) -> String {
-    let kept = carrier.source_mode.as_deref().filter(|code| Some(name_of(MODES, code)) == carrier.mode);
-    let known = || carrier.mode.as_deref().and_then(|mode| code_of(MODES, mode));
-    kept.map(str::to_owned).or_else(known).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use crossdock_mapper::canonical::{
 };
 
 use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{DATES, NOTES, PARTY_SCHEMES, PRODUCTS, REFERENCES, ROLES, name_of};
+use crate::tables::{self, DATES, NOTES, PARTY_SCHEMES, PRODUCTS, REFERENCES, ROLES, name_of};
 
 /// The heading of a set as far as it is read.
 #[derive(Default)]
@@ -69,14 +69,14 @@ impl Heading {
             }
             "N4" => {
                 let address: &mut Address = party.address.get_or_insert_default();
-                for (n, place) in
-                    [&mut address.city, &mut address.region, &mut address.postal_code, &mut address.country]
-                        .into_iter()
-                        .enumerate()
-                {
+                let places = [&mut address.city, &mut address.region, &mut address.postal_code];
+                for (n, place) in places.into_iter().enumerate() {
                     if place.is_none() {
                         *place = reading.some(n + 1);
                     }
+                }
+                if address.country.is_none() && is_country(&segment.value(4)) {
+                    address.country = reading.some(4);
                 }
             }
             "PER" => {
@@ -107,6 +107,10 @@ impl Heading {
     fn date(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         let mut reading = Reading::of(segment);
         let qualifier = reading.take(1);
+        if !segment.has(2) {
+            self.left.segment(segment);
+            return;
+        }
         // The time's own qualifier (element 176) says nothing that the date's has not said; it is kept.
         let Some(time) = reading.time(2, Some((4, 5)), zones, problems) else { return };
         if qualifier == "11" && self.shipped.is_none() {
@@ -151,6 +155,16 @@ pub fn reference(segment: Segment<'_>, left: &mut Left) -> Option<Reference> {
     Some(reference)
 }
 
+/// Who pays the carrier (element 146); a code that says more is kept.
+pub fn payment(reading: &mut Reading<'_>, n: usize) -> Option<String> {
+    let code = reading.some(n)?;
+    let payment = tables::payment(&code);
+    if tables::payment_code(payment).as_deref() != Some(&*code) {
+        reading.keep(n);
+    }
+    Some(payment.to_owned())
+}
+
 /// The totals of W03 or W76: units, weight, volume.
 pub fn totals(reading: &mut Reading<'_>, problems: &mut Problems<'_>) -> Totals {
     let units =
@@ -189,6 +203,11 @@ pub fn upc_case(reading: &mut Reading<'_>, n: usize, item: &mut Item) {
     if let Some(code) = reading.some(n) {
         item.identifiers.push(Identifier::new("upc-case", code));
     }
+}
+
+/// Element 26 has two capital letters, or three; a country in words is kept as it was sent.
+fn is_country(code: &str) -> bool {
+    matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Element 235 has two characters, always.

@@ -7,9 +7,9 @@ use crossdock_mapper::canonical::{
     Quantity, Reference, Temperature, Totals,
 };
 
-use crate::heading::{Heading, product, reference, totals, upc_case};
+use crate::heading::{Heading, payment, product, reference, totals, upc_case};
 use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{MODES, PAYMENTS, name_of};
+use crate::tables;
 
 /// Reads a 940 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -118,9 +118,9 @@ impl Order {
     fn carrier(&mut self, segment: Segment<'_>) {
         let mut reading = Reading::of(segment);
         let carrier = self.carrier.get_or_insert_default();
-        carrier.payment = reading.some(1).map(|code| name_of(PAYMENTS, &code));
+        carrier.payment = payment(&mut reading, 1);
         if let Some(mode) = reading.some(2) {
-            carrier.mode = Some(name_of(MODES, &mode));
+            carrier.mode = Some(tables::mode(&mode).to_owned());
             carrier.source_mode = Some(mode);
         }
         carrier.service = reading.some(5);

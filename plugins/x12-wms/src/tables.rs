@@ -5,11 +5,14 @@
 
 use crossdock_mapper::canonical::LineStatus;
 
+fn listed<'t>(table: &[(&str, &'t str)], code: &str) -> Option<&'t str> {
+    table.iter().find(|(listed, _)| *listed == code).map(|(_, name)| *name)
+}
+
 /// The model's name of a code, `x12-code` for one that is not listed, or `other` for what is no code at all.
 pub fn name_of(table: &[(&str, &'static str)], code: &str) -> String {
-    let known = table.iter().find(|(listed, _)| *listed == code);
-    match known {
-        Some((_, name)) => (*name).to_owned(),
+    match listed(table, code) {
+        Some(name) => name.to_owned(),
         None if is_code(code) => format!("x12-{}", code.to_ascii_lowercase()),
         None => "other".to_owned(),
     }
@@ -90,22 +93,98 @@ pub const DATES: &[(&str, &str)] = &[
     ("01", "cancel-after"),
     ("17", "estimated-delivery"),
     ("70", "scheduled-delivery"),
+    ("69", "scheduled-pick-up"),
+    ("35", "delivered"),
 ];
 
-/// Element 91, transportation method (W2701, W6602).
-pub const MODES: &[(&str, &str)] = &[
+/// Element 91, transportation method (W2701, W6602). What is here has a name in the model; customer pick-up, best way
+/// and the like say nothing of the means, see [`mode`].
+const MODES: &[(&str, &str)] = &[
     ("M", "road"),
     ("LT", "road"),
+    ("J", "road"),
+    ("E", "road"),
+    ("I", "road"),
+    ("L", "road"),
+    ("P", "road"),
+    ("FL", "road"),
+    ("HH", "road"),
+    ("MB", "road"),
+    ("PT", "road"),
+    ("SC", "road"),
+    ("SR", "road"),
+    ("TC", "road"),
+    ("TT", "road"),
+    ("VA", "road"),
     ("A", "air"),
+    ("AC", "air"),
+    ("AE", "air"),
+    ("AF", "air"),
+    ("AH", "air"),
+    ("FA", "air"),
+    ("PA", "air"),
     ("R", "rail"),
+    ("PR", "rail"),
+    ("RC", "rail"),
+    ("ST", "rail"),
     ("S", "sea"),
+    ("N", "sea"),
+    ("O", "sea"),
+    ("Q", "sea"),
+    ("SS", "sea"),
+    ("VE", "sea"),
+    ("Y1", "sea"),
+    ("Y2", "sea"),
+    ("B", "inland-water"),
+    ("VL", "inland-water"),
+    ("W", "inland-water"),
     ("U", "parcel"),
+    ("7", "parcel"),
+    ("D", "parcel"),
+    ("MP", "parcel"),
     ("X", "intermodal"),
-    ("H", "customer-pick-up"),
+    ("PG", "intermodal"),
+    ("RR", "intermodal"),
+    ("SE", "intermodal"),
+    ("PL", "pipeline"),
 ];
 
-/// Element 146, shipment method of payment (W2704, W6601).
-pub const PAYMENTS: &[(&str, &str)] = &[("PP", "prepaid"), ("CC", "collect"), ("TP", "third-party")];
+/// The model's name of a transportation method; the code stands beside it as the source's own.
+pub fn mode(code: &str) -> &'static str {
+    listed(MODES, code).unwrap_or("other")
+}
+
+/// The code of a transportation method: the source's own where it means that, else the first that does.
+pub fn mode_code(name: &str, own: Option<&str>) -> String {
+    let own = own.filter(|code| is_code(code) && code.len() <= 2 && mode(code) == name);
+    own.map(str::to_owned).or_else(|| code_of(MODES, name)).unwrap_or_default()
+}
+
+/// Element 146, shipment method of payment (W2704, W6601). The model knows who pays the carrier; what else the code
+/// says is kept with it, see [`payment`].
+const PAYMENTS: &[(&str, &str)] = &[
+    ("PP", "prepaid"),
+    ("CC", "collect"),
+    ("TP", "third-party"),
+    ("PA", "prepaid"),
+    ("PC", "prepaid"),
+    ("PE", "prepaid"),
+    ("PO", "prepaid"),
+    ("PS", "prepaid"),
+    ("BP", "collect"),
+    ("CA", "collect"),
+    ("CF", "collect"),
+];
+
+/// The model's name of a method of payment.
+pub fn payment(code: &str) -> &'static str {
+    listed(PAYMENTS, code).unwrap_or("other")
+}
+
+/// The first code of a method of payment.
+pub fn payment_code(name: &str) -> Option<String> {
+    code_of(PAYMENTS, name)
+}
 
 /// Element 40, equipment description (W2705).
 pub const EQUIPMENT: &[(&str, &str)] =
@@ -147,17 +226,46 @@ pub fn product_code(scheme: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Element 368, shipment or order status (W1201).
+/// Element 368, shipment or order status (W1201): what it says about the rest of the line.
+const STATUSES: &[(&str, LineStatus)] = &[
+    ("CC", LineStatus::Complete),
+    ("CL", LineStatus::Complete),
+    ("CP", LineStatus::Short),
+    ("PR", LineStatus::Short),
+    ("DS", LineStatus::Short),
+    ("OR", LineStatus::Short),
+    ("SC", LineStatus::Short),
+    ("SK", LineStatus::Short),
+    ("UN", LineStatus::Short),
+    ("BP", LineStatus::Backordered),
+    ("BO", LineStatus::Backordered),
+    ("BM", LineStatus::Backordered),
+    ("FS", LineStatus::Backordered),
+    ("IS", LineStatus::Substituted),
+    ("CS", LineStatus::Substituted),
+    ("CM", LineStatus::Over),
+    ("CE", LineStatus::Over),
+    ("SA", LineStatus::Over),
+    ("CU", LineStatus::Cancelled),
+    ("IC", LineStatus::Cancelled),
+    ("DE", LineStatus::Cancelled),
+    ("CK", LineStatus::Cancelled),
+    ("DI", LineStatus::Cancelled),
+    ("OP", LineStatus::Cancelled),
+];
+
+/// Codes of element 368 that say that something went, and nothing about how much of the order that is: shipped, split
+/// shipment, released to the carrier, performed as indicated, ordered before and late, order complete.
+const SHIPPED: &[&str] = &["SH", "SS", "RC", "SJ", "SE", "SI", "LM", "LS", "BK", "PD", "ZZ"];
+
+/// How a line stands by its status; none for a code that does not say.
 pub fn line_status(code: &str) -> Option<LineStatus> {
-    Some(match code {
-        "CC" | "CL" => LineStatus::Complete,
-        "CP" | "PR" | "DS" => LineStatus::Short,
-        "BP" | "BO" | "BM" => LineStatus::Backordered,
-        "IS" | "CS" => LineStatus::Substituted,
-        "CM" | "CE" => LineStatus::Over,
-        "CU" | "IC" | "DE" => LineStatus::Cancelled,
-        _ => return None,
-    })
+    STATUSES.iter().find(|(listed, _)| *listed == code).map(|(_, status)| *status)
+}
+
+/// Whether the quantities say how a line with this status stands.
+pub fn status_by_quantities(code: &str) -> bool {
+    SHIPPED.contains(&code)
 }
 
 /// The code of element 368 that says how a line stands.
@@ -183,32 +291,52 @@ pub enum Zone {
     Local,
 }
 
-/// Element 623: the standard's fixed offsets, the North American zones by name, `LT` for local.
+/// Element 623 apart from its numbers: what daylight and standard time fix, and zones whose offset follows the date.
+const ZONES: &[(&str, Zone)] = &[
+    ("", Zone::Local),
+    ("LT", Zone::Local),
+    ("UT", Zone::Offset("+00:00")),
+    ("GM", Zone::Offset("+00:00")),
+    ("ND", Zone::Offset("-02:30")),
+    ("NS", Zone::Offset("-03:30")),
+    ("TD", Zone::Offset("-03:00")),
+    ("TS", Zone::Offset("-04:00")),
+    ("ED", Zone::Offset("-04:00")),
+    ("ES", Zone::Offset("-05:00")),
+    ("CD", Zone::Offset("-05:00")),
+    ("CS", Zone::Offset("-06:00")),
+    ("MD", Zone::Offset("-06:00")),
+    ("MS", Zone::Offset("-07:00")),
+    ("PD", Zone::Offset("-07:00")),
+    ("PS", Zone::Offset("-08:00")),
+    ("AD", Zone::Offset("-08:00")),
+    ("AS", Zone::Offset("-09:00")),
+    ("HD", Zone::Offset("-09:00")),
+    ("HS", Zone::Offset("-10:00")),
+    ("NT", Zone::Named("America/St_Johns")),
+    ("TT", Zone::Named("America/Halifax")),
+    ("ET", Zone::Named("America/New_York")),
+    ("CT", Zone::Named("America/Chicago")),
+    ("MT", Zone::Named("America/Denver")),
+    ("PT", Zone::Named("America/Los_Angeles")),
+    ("AT", Zone::Named("America/Anchorage")),
+    ("HT", Zone::Named("America/Adak")),
+];
+
+/// Element 623 from `01` on: hours before and behind UTC, and since 005010 the half hours.
+const OFFSETS: &[&str] = &[
+    "+01:00", "+02:00", "+03:00", "+04:00", "+05:00", "+06:00", "+07:00", "+08:00", "+09:00", "+10:00",
+    "+11:00", "+12:00", "-12:00", "-11:00", "-10:00", "-09:00", "-08:00", "-07:00", "-06:00", "-05:00",
+    "-04:00", "-03:00", "-02:00", "-01:00", "-02:30", "-03:30", "+05:30", "+09:30", "+10:30",
+];
+
+/// What a time code says; none for what is no time code.
 pub fn zone(code: &str) -> Option<Zone> {
-    const OFFSETS: [&str; 24] = [
-        "+01:00", "+02:00", "+03:00", "+04:00", "+05:00", "+06:00", "+07:00", "+08:00", "+09:00", "+10:00",
-        "+11:00", "+12:00", "-12:00", "-11:00", "-10:00", "-09:00", "-08:00", "-07:00", "-06:00", "-05:00",
-        "-04:00", "-03:00", "-02:00", "-01:00",
-    ];
-    Some(match code {
-        "" | "LT" => Zone::Local,
-        "UT" | "GM" => Zone::Offset("+00:00"),
-        "AD" => Zone::Offset("-03:00"),
-        "AS" | "ED" => Zone::Offset("-04:00"),
-        "CD" | "ES" => Zone::Offset("-05:00"),
-        "CS" | "MD" => Zone::Offset("-06:00"),
-        "MS" | "PD" => Zone::Offset("-07:00"),
-        "PS" => Zone::Offset("-08:00"),
-        "AT" => Zone::Named("America/Halifax"),
-        "CT" => Zone::Named("America/Chicago"),
-        "ET" => Zone::Named("America/New_York"),
-        "MT" => Zone::Named("America/Denver"),
-        "PT" => Zone::Named("America/Los_Angeles"),
-        code => {
-            let hours = code.parse::<usize>().ok().filter(|_| code.len() == 2)?;
-            Zone::Offset(OFFSETS.get(hours.checked_sub(1)?)?)
-        }
-    })
+    if let Some((_, zone)) = ZONES.iter().find(|(listed, _)| *listed == code) {
+        return Some(*zone);
+    }
+    let number = code.parse::<usize>().ok().filter(|_| code.len() == 2)?;
+    OFFSETS.get(number.checked_sub(1)?).map(|offset| Zone::Offset(offset))
 }
 
 /// The code of element 623 for an RFC 3339 offset.
@@ -216,11 +344,13 @@ pub fn offset_code(offset: &str) -> Option<String> {
     if offset == "+00:00" || offset == "Z" {
         return Some("UT".to_owned());
     }
-    (1..=24).map(|hours| format!("{hours:02}")).find(|code| zone(code) == zone_of(offset))
+    OFFSETS.iter().position(|listed| *listed == offset).map(|at| format!("{:02}", at + 1))
 }
 
-fn zone_of(offset: &str) -> Option<Zone> {
-    (1..=24)
-        .filter_map(|hours| zone(&format!("{hours:02}")))
-        .find(|zone| matches!(zone, Zone::Offset(known) if *known == offset))
+/// The code of element 623 for a zone whose offset follows the date.
+pub fn zone_code(name: &str) -> Option<&'static str> {
+    ZONES
+        .iter()
+        .find(|(_, zone)| matches!(zone, Zone::Named(listed) if *listed == name))
+        .map(|(code, _)| *code)
 }

@@ -8,9 +8,8 @@ use crossdock_mapper::canonical::{
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
 use super::order::missing;
-use super::sheet::{Kept, Sheet, loop_number, place_pairs, products, scac, text, unit};
-use crate::advice::mode_code;
-use crate::tables::{EQUIPMENT, MARKS, PAYMENTS, WEIGHTS, code_of, line_status_code};
+use super::sheet::{Kept, Sheet, loop_number, mode_code, place_pairs, products, scac, text, unit};
+use crate::tables::{EQUIPMENT, MARKS, WEIGHTS, code_of, line_status_code, payment_code};
 
 /// Kinds of references that W06 holds.
 const IN_W06: [&str; 6] = ["order", "shipment", "agent-shipment", "po", "master-reference", "link-sequence"];
@@ -105,8 +104,7 @@ fn carrier(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) {
         return;
     }
     let carrier = shipment.carrier.clone().unwrap_or_default();
-    let payment =
-        carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+    let payment = carrier.payment.as_deref().and_then(payment_code).unwrap_or_default();
     let payment = payment.as_str();
     // Element 206 has up to four letters, 207 what follows.
     let letters = number.bytes().take(4).take_while(u8::is_ascii_uppercase).count();

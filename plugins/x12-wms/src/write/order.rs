@@ -4,9 +4,8 @@ use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderRelease
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use serde::de::DeserializeOwned;
 
-use super::sheet::{Kept, Sheet, loop_number, place_pairs, products, scac, unit};
-use crate::advice::mode_code;
-use crate::tables::{PAYMENTS, code_of};
+use super::sheet::{Kept, Sheet, loop_number, mode_code, place_pairs, products, scac, unit};
+use crate::tables::payment_code;
 
 /// Kinds of references that W05 holds.
 const IN_W05: [&str; 4] = ["order", "po", "link-sequence", "master-reference"];
@@ -69,8 +68,7 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
         sheet.row(&kept, "W09", "W09", [equipment]);
     }
     if let Some(carrier) = &order.carrier {
-        let payment =
-            carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+        let payment = carrier.payment.as_deref().and_then(payment_code).unwrap_or_default();
         let payment = payment.as_str();
         let service = carrier.service.as_deref().unwrap_or_default();
         let values = [payment, &mode_code(carrier), "", "", service, "", "", "", "", &scac(carrier)];

@@ -298,6 +298,11 @@ pub fn scac(carrier: &Carrier) -> String {
         .unwrap_or_default()
 }
 
+pub fn mode_code(carrier: &Carrier) -> String {
+    let mode = carrier.mode.as_deref().unwrap_or_default();
+    tables::mode_code(mode, carrier.source_mode.as_deref())
+}
+
 /// Text for people, without what would divide it: X12 has no escape.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '*' | '~' | '>') { ' ' } else { c }).collect()
@@ -313,22 +318,12 @@ fn is_code(code: &str) -> bool {
 
 fn zone_code(time: &Time) -> String {
     if let (Some(zone), Some(_)) = (&time.zone, &time.local) {
-        let named = ["AT", "CT", "ET", "MT", "PT"];
-        let code = named.iter().find(|code| tables::zone(code) == Some(tables::Zone::Named(known(zone))));
-        return code.map(|code| (*code).to_owned()).unwrap_or_default();
+        return tables::zone_code(zone).unwrap_or_default().to_owned();
     }
     let offset = time.at.as_deref().filter(|_| time.local.is_none()).and_then(|at| at.get(19..));
     offset
         .and_then(|offset| {
             tables::offset_code(offset.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()))
         })
-        .unwrap_or_default()
-}
-
-/// The table's own text of a zone, to compare with.
-fn known(zone: &str) -> &'static str {
-    ["America/Halifax", "America/Chicago", "America/New_York", "America/Denver", "America/Los_Angeles"]
-        .into_iter()
-        .find(|listed| *listed == zone)
         .unwrap_or_default()
 }
