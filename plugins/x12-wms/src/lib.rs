@@ -7,7 +7,7 @@ mod source;
 mod tables;
 mod write;
 
-use crossdock_edi::x12::{Delimiters, Document, Severity, TransactionSet};
+use crossdock_edi::x12::{Delimiters, Document, Group, Severity, TransactionSet};
 use crossdock_mapper::{
     Context, Diagnostic, Input, Location, Mapped, Mapper, Output, Recorded, Refusal, Reject,
 };
@@ -44,6 +44,13 @@ impl Mapper for X12Wms {
             return Err(outside.into());
         }
 
+        for acknowledgement in document.acknowledgements().take(DIAGNOSTICS_MAX) {
+            let message = "this mapper does not read acknowledgements of interchanges".to_owned();
+            let at = Location::x12("TA1", acknowledgement.offset(), acknowledgement.length());
+            mapped.diagnostics.push(Diagnostic::warning("unsupported-acknowledgement", message).at(at));
+        }
+        document.groups().for_each(|group| check_group(group, &mut mapped.diagnostics));
+
         let zones = Zones { zone: context.zone.as_deref() };
         for set in document.sets() {
             let of_set =
@@ -69,8 +76,14 @@ impl Mapper for X12Wms {
         let mut all: Vec<Diagnostic> =
             mapped.rejects.into_iter().flat_map(|reject| reject.diagnostics).collect();
         if all.is_empty() {
-            all.push(Diagnostic::error("no-transaction-set", "the interchange holds no transaction set"));
+            let header = document.interchanges().find_map(|interchange| interchange.header());
+            let at = header.map_or(Location::new("x12", ""), |header| {
+                Location::x12("ISA", header.offset(), header.length())
+            });
+            let message = "the interchange holds no transaction set";
+            all.push(Diagnostic::error("no-transaction-set", message).standard_code("024").at(at));
         }
+        all.append(&mut mapped.diagnostics);
         all.truncate(DIAGNOSTICS_MAX);
         Err(all.into())
     }
@@ -94,6 +107,41 @@ fn read<'a>(context: &Context, content: &'a [u8]) -> Result<Document<'a>, crossd
     }
 }
 
+/// Functional groups of the sets that are read here (element 479).
+const GROUPS: &[(&str, &str)] = &[("940", "OW"), ("945", "SW")];
+
+/// Whether a group is of the kind that its sets are, and of a version that has them as they are read here.
+fn check_group(group: Group<'_>, told: &mut Vec<Diagnostic>) {
+    let Some(header) = group.header() else { return };
+    let mut warn = |n: usize, code: &str, standard: &str, message: String| {
+        let (offset, length) = header
+            .element(n)
+            .map_or((header.offset(), header.length()), |element| (element.offset(), element.length()));
+        let at = Location::x12(format!("GS/{n}"), offset, length);
+        told.push(Diagnostic::warning(code, message).standard_code(standard).at(at));
+    };
+    let functional = header.value(1);
+    let mut others = group.sets().filter_map(|set| GROUPS.iter().find(|(id, _)| *id == set.id()));
+    if let Some((set, right)) = others.find(|(_, right)| *right != functional) {
+        let message = format!(
+            "a group of kind `{}` holds a {set}, which is of `{right}`",
+            source::excerpt(&functional)
+        );
+        warn(1, "functional-group", "1", message);
+    }
+    let version = header.value(8);
+    let known = version
+        .get(..6)
+        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()) && VERSIONS.contains(&number));
+    if !known && group.sets().any(|set| GROUPS.iter().any(|(id, _)| *id == set.id())) {
+        let message = format!("`{}` is no version that this mapper knows", source::excerpt(&version));
+        warn(8, "version", "2", message);
+    }
+}
+
+/// Versions with 940 and 945 as they are read here; an industry's suffix may follow.
+const VERSIONS: std::ops::RangeInclusive<&str> = "003010"..="008060";
+
 /// One set: its event, or what is wrong with it.
 fn map(
     set: TransactionSet<'_>,
@@ -104,6 +152,9 @@ fn map(
         return None;
     }
     let mut problems = Problems::new(set);
+    if matches!(&*set.id(), "940" | "945") {
+        source::check_values(set, &mut problems);
+    }
     let event = match &*set.id() {
         "945" => advice::read(set, zones, &mut problems),
         "940" => order::read(set, zones, &mut problems),

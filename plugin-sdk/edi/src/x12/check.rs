@@ -45,6 +45,34 @@ impl Reader<'_> {
         }
     }
 
+    /// ISA13 should not come twice in a file, nor GS06 twice in an interchange; both may be the same thing sent again.
+    pub(super) fn find_repeated_interchanges_and_groups(&mut self) {
+        let mut interchanges = BTreeSet::new();
+        for at in 0..self.document.interchanges.len() {
+            let entry = &self.document.interchanges[at];
+            let (header, (first, last)) = (entry.header, entry.groups);
+            if let Some(header) = header {
+                let who = [5, 6, 7, 8, 13].map(|n| self.value(header, n));
+                let number = who[4].clone();
+                if !interchanges.insert(who) {
+                    let message = format!("interchange `{}` stands twice in this file", excerpt(&number));
+                    let code = "interchange-control-number-repeated";
+                    self.report(Severity::Warning, code, Some("025"), header, 13, message);
+                }
+            }
+            let mut groups = BTreeSet::new();
+            for group in first..last {
+                let Some(header) = self.document.groups[group as usize].header else { continue };
+                let number = self.value(header, 6);
+                if !groups.insert(number.clone()) {
+                    let message = format!("group `{}` stands twice in one interchange", excerpt(&number));
+                    let code = "group-control-number-repeated";
+                    self.report(Severity::Warning, code, Some("19"), header, 6, message);
+                }
+            }
+        }
+    }
+
     /// ST02 must be unique within its group; only what looks twice alike is told, since answers name sets by it.
     pub(super) fn find_repeated_control_numbers(&mut self) {
         for group in 0..self.document.groups.len() {
