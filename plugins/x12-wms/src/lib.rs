@@ -2,7 +2,9 @@
 
 mod advice;
 mod heading;
+mod line;
 mod order;
+mod packs;
 mod source;
 mod tables;
 mod write;

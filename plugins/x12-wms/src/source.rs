@@ -138,28 +138,27 @@ impl<'d> Reading<'d> {
 
     /// A number, none when it was not sent or is none.
     pub fn number(&mut self, n: usize, what: &str, problems: &mut Problems<'_>) -> Option<Decimal> {
+        let number = self.signed(n, what, problems)?;
+        if number.is_negative() {
+            let message = format!("{what} `{}` is negative", number.as_str());
+            problems.error(self.segment, n, "negative-number", "6", message);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A number that may be negative.
+    pub fn signed(&mut self, n: usize, what: &str, problems: &mut Problems<'_>) -> Option<Decimal> {
         let value = self.take(n);
         if value.is_empty() {
             return None;
         }
-        match Decimal::parse(&value) {
-            Ok(number) if number.is_negative() => {
-                problems.error(
-                    self.segment,
-                    n,
-                    "negative-number",
-                    "6",
-                    format!("{what} `{value}` is negative"),
-                );
-                None
-            }
-            Ok(number) => Some(number),
-            Err(_) => {
-                let message = format!("{what} `{}` is no number", excerpt(&value));
-                problems.error(self.segment, n, "not-a-number", "6", message);
-                None
-            }
+        let number = Decimal::parse(&value).ok();
+        if number.is_none() {
+            let message = format!("{what} `{}` is no number", excerpt(&value));
+            problems.error(self.segment, n, "not-a-number", "6", message);
         }
+        number
     }
 
     /// A number with the unit of another element.
@@ -206,6 +205,9 @@ impl<'d> Reading<'d> {
             return None;
         };
         if clock.is_empty() {
+            if let Some((_, code_at)) = time {
+                self.keep(code_at);
+            }
             // A day belongs to a place whatever its zone; there is no moment to work out.
             return Some(local);
         }

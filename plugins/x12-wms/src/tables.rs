@@ -280,6 +280,10 @@ pub fn line_status_code(status: LineStatus) -> &'static str {
     }
 }
 
+/// Element 473, order status (W0501), as far as it orders, changes or cancels something. `A` only informs and `X` is an
+/// exercise.
+pub const ORDER_STATUSES: &[&str] = &["N", "R", "F", "D", "G", "L", "T", "B", "C", "E", "S", "Z"];
+
 /// What a time code (element 623) says about the zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Zone {

@@ -42,7 +42,8 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     sheet.notes(&kept, &shipment.notes);
     sheet.kept_segments(&kept);
     carrier(&mut sheet, &kept, shipment);
-    let pallets = shipment.totals.as_ref().and_then(|totals| totals.packs.as_ref());
+    let packs = shipment.totals.as_ref().and_then(|totals| totals.packs.as_ref());
+    let pallets = packs.filter(|packs| counts_pallets(packs));
     let count = pallets.map_or("", |pallets| pallets.value.as_str());
     let seal = |n: usize| seals.get(n).map_or("", String::as_str);
     if !count.is_empty() || !seals.is_empty() || kept.get("W10/1").is_some() || kept.get("W10/3").is_some() {
@@ -62,6 +63,11 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     Ok(sheet)
 }
 
+/// W10-02 counts pallets by its definition; packs of another unit, or with the sender's own, are those of W03-06.
+pub fn counts_pallets(packs: &Quantity) -> bool {
+    packs.unit.as_deref() == Some("PF") && packs.source_unit.is_none()
+}
+
 fn advice_date(shipment: &ShipmentDispatched) -> Option<&Dated> {
     shipment.dates.iter().find(|dated| dated.kind == "advice")
 }
@@ -69,7 +75,7 @@ fn advice_date(shipment: &ShipmentDispatched) -> Option<&Dated> {
 fn identification(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) -> Result<(), Refusal> {
     let of = |kind| Reference::find(&shipment.references, kind).unwrap_or_default();
     let order = of("order");
-    if order.is_empty() {
+    if order.is_empty() && of("shipment").is_empty() && of("agent-shipment").is_empty() {
         return Err(missing("", "references", "the order that was shipped").into());
     }
     let day = advice_date(shipment).map(|dated| &dated.time).or(shipment.dispatched.as_ref());
@@ -130,7 +136,12 @@ fn item(
 ) -> Result<(), Refusal> {
     let at = format!("/lines/{index}");
     let kept = Kept::of(&line.extensions);
-    let shipped = line.shipped.as_ref().ok_or_else(|| missing(&at, "shipped", "the quantity shipped"))?;
+    let unsent = matches!(line.status, Some(LineStatus::Cancelled | LineStatus::Backordered));
+    let shipped = match (&line.shipped, &line.ordered) {
+        (Some(shipped), _) => shipped,
+        (None, Some(ordered)) if unsent => ordered,
+        _ => return Err(missing(&at, "shipped", "the quantity shipped").into()),
+    };
     let (upc, pairs) = products(&line.item);
     if upc.is_empty() && pairs.is_empty() {
         return Err(missing(&at, "item/identifiers", "a product number").into());
@@ -151,7 +162,7 @@ fn item(
     let status = line.status.or_else(|| LineStatus::of(ordered?, shipped)).unwrap_or(LineStatus::Complete);
     values[0] = line_status_code(status).to_owned();
     values[1] = ordered.map(|ordered| ordered.value.as_str().to_owned()).unwrap_or_default();
-    values[2] = shipped.value.as_str().to_owned();
+    values[2] = line.shipped.as_ref().map(|shipped| shipped.value.as_str().to_owned()).unwrap_or_default();
     if let Some(difference) = line.difference.as_ref().filter(|difference| !difference.value.is_zero()) {
         values[3] = difference.value.as_str().trim_start_matches('-').to_owned();
     }
@@ -226,7 +237,12 @@ impl<'p> Packs<'p> {
                 continue;
             }
             let code = code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
-            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", [&code, &value]);
+            let mut values = vec![code.clone(), value];
+            if let Some(second) = pack.identifiers.get(1) {
+                let code = code_of(MARKS, &second.scheme).unwrap_or_else(|| "ZZ".to_owned());
+                values.extend([String::new(), code, second.value.clone()]);
+            }
+            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", values);
         }
         common
     }

@@ -8,6 +8,7 @@ use crossdock_mapper::canonical::{
 use crossdock_mapper::serde_json::Value;
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
+use super::advice::counts_pallets;
 use crate::tables::{self, DATES, NOTES, PARTY_SCHEMES, REFERENCES, ROLES, code_of, name_of};
 
 /// The segments of a set between ST and SE.
@@ -200,17 +201,17 @@ impl Sheet {
             self.row(kept, &format!("N9*SE*{serial}"), "N9", ["SE", serial]);
         }
         self.references(kept, &line.references, &[]);
-        if let [lot] = line.lots.as_slice()
-            && let Some(expiry) = &lot.expiry
-        {
-            self.row(kept, "G62*36", "G62", ["36", &expiry.replace('-', "")]);
-        } else {
-            let mut values = Vec::new();
-            kept.fill("G62*36", &mut values);
-            if let Some(first) = values.first_mut() {
-                "36".clone_into(first);
-                self.rows.push(Row { name: "G62".to_owned(), values });
+        let expiries: Vec<&String> = line.lots.iter().filter_map(|lot| lot.expiry.as_ref()).collect();
+        // A day for each lot can be told apart by its order, and fewer can't.
+        if !expiries.is_empty() && expiries.len() == line.lots.len() {
+            for expiry in expiries {
+                self.row(kept, "G62*36", "G62", ["36", &expiry.replace('-', "")]);
             }
+        }
+        for count in 1.. {
+            let key = if count == 1 { "G62*36".to_owned() } else { format!("G62*36[{count}]") };
+            let Some(expiry) = kept.get(&format!("{key}/2")) else { break };
+            self.rows.push(Row { name: "G62".to_owned(), values: vec!["36".to_owned(), expiry.to_owned()] });
         }
         self.kept_segments(kept);
     }
@@ -225,6 +226,9 @@ impl Sheet {
                 Some(quantity) => values.extend([quantity.value.as_str().to_owned(), unit(quantity, at)?]),
                 None => values.extend([String::new(), String::new()]),
             }
+        }
+        if let Some(packs) = totals.packs.as_ref().filter(|packs| name == "W03" && !counts_pallets(packs)) {
+            values.extend([packs.value.as_str().to_owned(), unit(packs, "/totals/packs")?]);
         }
         self.row(kept, name, name, values);
         Ok(())
