@@ -8,9 +8,9 @@ use crossdock_mapper::canonical::{
 };
 
 use crate::heading::{Heading, is_qualifier, payment, product, totals, upc_case};
-use crate::line::{self, Numbers};
+use crate::line::{self, Before, Numbers};
 use crate::packs::{Mention, Packs};
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
+use crate::source::{Problems, Reading, Zones, excerpt};
 use crate::tables::{self, EQUIPMENT, WEIGHTS, name_of};
 
 /// Reads a 945 into one event; none when a problem is an error.
@@ -80,7 +80,7 @@ struct Loop<'d> {
     lines: Vec<Draft>,
     /// Packs named before any W12: they hold every line of the loop.
     packs: Vec<Mention>,
-    left: Left,
+    before: Before,
 }
 
 /// One W12 loop while it is read.
@@ -230,12 +230,12 @@ impl<'d> Advice<'d> {
             Some(draft) if is_pack => draft.packs.extend(self.packs.read(segment, &mut draft.detail.left)),
             Some(draft) => draft.detail.read(segment, zones, problems),
             None if is_pack => {
-                if let Some(mention) = self.packs.read(segment, &mut self.current.left) {
-                    mention.keep_units(&mut self.current.left);
+                if let Some(mention) = self.packs.read(segment, &mut self.current.before.left) {
+                    mention.keep_units(&mut self.current.before.left);
                     self.current.packs.push(mention);
                 }
             }
-            None => self.current.left.segment(segment),
+            None => self.current.before.read(segment),
         }
     }
 
@@ -290,14 +290,14 @@ impl<'d> Advice<'d> {
                 "no product number says what was shipped".to_owned(),
             );
         }
-        let mut detail = line::Draft::of(line, Left::default());
+        let mut detail = self.current.before.begin(line);
         reading.leave("W12", &mut detail.left);
         self.current.lines.push(Draft { detail, packs: Vec::new() });
     }
 
     /// Gives the lines of the loop that ends their packs and lots.
     fn end_loop(&mut self, problems: &mut Problems<'_>) {
-        let mut current = std::mem::take(&mut self.current);
+        let current = std::mem::take(&mut self.current);
         if let (Some(begin), true) = (current.begin, current.lines.is_empty()) {
             problems.error(
                 begin,
@@ -307,12 +307,8 @@ impl<'d> Advice<'d> {
                 "no W12 in this loop says what was shipped".to_owned(),
             );
         }
-        for (index, Draft { mut detail, packs }) in std::mem::take(&mut current.lines).into_iter().enumerate()
-        {
+        for Draft { mut detail, packs } in current.lines {
             self.packs.fill(&mut detail.line, &mut detail.left, &packs, &current.packs);
-            if index == 0 {
-                std::mem::take(&mut current.left).append_to(&mut detail.left);
-            }
             self.lines.push(detail.finish());
         }
     }
@@ -416,8 +412,10 @@ fn shipped(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'
     let unsent = matches!(line.status, Some(LineStatus::Cancelled | LineStatus::Backordered));
     match (&line.ordered, worked_out) {
         (Some(ordered), Some(value)) => {
-            let message =
-                format!("the quantity shipped is missing; {} follow from the difference", value.as_str());
+            let message = format!(
+                "the quantity shipped is missing; what was ordered less the difference is {}",
+                value.as_str()
+            );
             line.shipped = Some(Quantity { value, ..ordered.clone() });
             problems.warning(reading.segment, 3, "shipped-worked-out", "1", message);
         }
@@ -452,6 +450,11 @@ fn compare(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'
             ordered.value.as_str()
         );
         problems.error(reading.segment, 3, "shipped-exceeds-ordered", "7", message);
+    }
+    if let (Some(missing), Some(LineStatus::Complete)) = (&missing, line.status) {
+        let message =
+            format!("the status says that the line is complete, and {} are missing", missing.as_str());
+        problems.warning(reading.segment, 1, "status-differs", "7", message);
     }
     if let Some(stated) = stated {
         // The standard has the size of it, and some senders its sign as well.

@@ -6,7 +6,7 @@ use crossdock_mapper::canonical::{
 };
 
 use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{self, DATES, NOTES, PARTY_SCHEMES, PRODUCTS, REFERENCES, ROLES, name_of};
+use crate::tables::{self, DATES, NOTES, PARTY_SCHEMES, PRODUCTS, REFERENCES, ROLES, code_of, name_of};
 
 /// The heading of a set as far as it is read.
 #[derive(Default)]
@@ -113,16 +113,20 @@ impl Heading {
         }
         // The time's own qualifier (element 176) says nothing that the date's has not said; it is kept.
         let Some(time) = reading.time(2, Some((4, 5)), zones, problems) else { return };
+        // What is left goes by the code that is written for this kind of date.
+        let mut code = "11".to_owned();
         if qualifier == "11" && self.shipped.is_none() {
             self.shipped = Some(time);
         } else {
             let kind = name_of(DATES, &qualifier);
-            if kind == "other" {
+            let written = code_of(DATES, &kind);
+            if written.as_deref() != Some(&*qualifier) {
                 reading.keep(1);
             }
+            code = written.unwrap_or_default();
             self.dates.push(Dated { kind, time });
         }
-        reading.leave(&format!("G62*{qualifier}"), &mut self.left);
+        reading.leave(&format!("G62*{code}"), &mut self.left);
     }
 
     fn note(&mut self, segment: Segment<'_>) {

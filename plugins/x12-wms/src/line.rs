@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crossdock_edi::x12::Segment;
-use crossdock_mapper::canonical::{Line, Lot, Note};
+use crossdock_mapper::canonical::{Line, Lot, Note, Reference};
 
 use crate::heading::reference;
 use crate::source::{Left, Problems, Reading, Zones, excerpt};
@@ -18,11 +18,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Begins with the line's own segment, and what it left.
-    pub fn of(line: Line, left: Left) -> Self {
-        Self { line, left, ..Self::default() }
-    }
-
     /// Reads a segment below W01 or W12; those without a place in the model are kept whole.
     pub fn read(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         match (segment.name(), &*segment.value(1)) {
@@ -83,6 +78,28 @@ impl Draft {
         }
         self.line.extensions = self.left.into_extensions();
         self.line
+    }
+}
+
+/// What stands between an LX and its first line: it is of every line of the loop.
+#[derive(Default)]
+pub struct Before {
+    references: Vec<Reference>,
+    pub left: Left,
+}
+
+impl Before {
+    pub fn read(&mut self, segment: Segment<'_>) {
+        match segment.name() {
+            "N9" => self.references.extend(reference(segment, &mut self.left)),
+            _ => self.left.segment(segment),
+        }
+    }
+
+    /// Begins a line of the loop; the first one takes along what the model has no place for.
+    pub fn begin(&mut self, mut line: Line) -> Draft {
+        line.references.extend(self.references.iter().cloned());
+        Draft { line, left: std::mem::take(&mut self.left), ..Draft::default() }
     }
 }
 

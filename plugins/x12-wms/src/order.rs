@@ -8,8 +8,8 @@ use crossdock_mapper::canonical::{
 };
 
 use crate::heading::{Heading, payment, product, totals, upc_case};
-use crate::line::{self, Numbers};
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
+use crate::line::{self, Before, Numbers};
+use crate::source::{Problems, Reading, Zones, excerpt};
 use crate::tables;
 
 /// Reads a 940 into one event; none when a problem is an error.
@@ -48,8 +48,7 @@ struct Order {
     in_detail: bool,
     in_summary: bool,
     draft: Option<line::Draft>,
-    /// What stands between an LX and its W01; it goes with the line.
-    before_line: Left,
+    before: Before,
 }
 
 /// What W05 says.
@@ -78,6 +77,7 @@ impl Order {
                 self.end_line();
                 self.in_detail = true;
                 self.in_loop = 0;
+                self.before = Before::default();
                 self.number = self.numbers.read(segment, problems);
             }
             "W01" => self.item(segment, problems),
@@ -165,13 +165,11 @@ impl Order {
     fn item(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
         self.end_line();
         self.in_detail = true;
-        if self.number.is_empty() {
-            self.number = (self.lines.len() + 1).to_string();
-        }
         self.in_loop += 1;
-        let number = match self.in_loop {
-            1 => self.number.clone(),
-            more => format!("{}.{more}", self.number),
+        let number = match (self.number.as_str(), self.in_loop) {
+            ("", _) => (self.lines.len() + 1).to_string(),
+            (number, 1) => number.to_owned(),
+            (number, more) => format!("{number}.{more}"),
         };
         let mut reading = Reading::of(segment);
         let mut line = Line { number, ..Line::default() };
@@ -193,7 +191,7 @@ impl Order {
             );
         }
         line.lots.extend(reading.some(13).map(|number| Lot { number, ..Lot::default() }));
-        let mut draft = line::Draft::of(line, std::mem::take(&mut self.before_line));
+        let mut draft = self.before.begin(line);
         reading.leave("W01", &mut draft.left);
         self.draft = Some(draft);
     }
@@ -201,7 +199,7 @@ impl Order {
     fn detail(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         match self.draft.as_mut() {
             Some(draft) => draft.read(segment, zones, problems),
-            None => self.before_line.segment(segment),
+            None => self.before.read(segment),
         }
     }
 

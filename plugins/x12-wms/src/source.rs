@@ -189,7 +189,7 @@ impl<'d> Reading<'d> {
             Some((time, code)) => (self.take(time), self.take(code)),
             None => (Cow::Borrowed(""), Cow::Borrowed("")),
         };
-        let Some(local) = Time::digits(&day, &clock) else {
+        let Some(mut local) = Time::digits(&day, &clock) else {
             let (element, standard, kind) = match (Time::digits(&day, ""), time) {
                 (Some(_), Some((time, _))) => (time, "9", "time"),
                 _ => (date, "8", "date"),
@@ -210,6 +210,13 @@ impl<'d> Reading<'d> {
             }
             // A day belongs to a place whatever its zone; there is no moment to work out.
             return Some(local);
+        }
+        // HHMMSSDD: the tenths and hundredths of a second.
+        if let (Some(fraction), Some(text)) =
+            (clock.get(6..).filter(|rest| !rest.is_empty()), local.local.as_mut())
+        {
+            text.push('.');
+            text.push_str(fraction);
         }
         match tables::zone(&code) {
             Some(Zone::Offset(offset)) => local.local.map(|local| Time::at(format!("{local}{offset}"))),
@@ -267,7 +274,11 @@ impl Left {
     /// A whole segment.
     pub fn segment(&mut self, segment: Segment<'_>) {
         let values = segment.elements().map(|element| element.value().into_owned());
-        self.segments.push(std::iter::once(segment.name().to_owned()).chain(values).collect());
+        let mut values: Vec<_> = std::iter::once(segment.name().to_owned()).chain(values).collect();
+        // Separators behind the last value say nothing.
+        let last = values.iter().rposition(|value| !value.is_empty()).unwrap_or_default();
+        values.truncate(last + 1);
+        self.segments.push(values);
     }
 
     /// Something that was understood but that this kind of event has no place for.
@@ -276,12 +287,6 @@ impl Left {
         if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
             self.values.insert(name, value);
         }
-    }
-
-    /// Adds to what is left of something else.
-    pub fn append_to(self, other: &mut Self) {
-        other.segments.splice(0..0, self.segments);
-        other.elements.extend(self.elements);
     }
 
     /// As `extensions.x12`; nothing when nothing is left.

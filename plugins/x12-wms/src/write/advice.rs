@@ -8,7 +8,9 @@ use crossdock_mapper::canonical::{
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
 use super::order::missing;
-use super::sheet::{Kept, Sheet, loop_number, mode_code, place_pairs, products, scac, text, unit};
+use super::sheet::{
+    Kept, Sheet, leading_value, loop_number, loops, mode_code, place_pairs, products, scac, text, unit,
+};
 use crate::tables::{EQUIPMENT, MARKS, WEIGHTS, code_of, line_status_code, payment_code};
 
 /// Kinds of references that W06 holds.
@@ -40,8 +42,9 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     }
     sheet.dates(&kept, &shipment.dates, &["advice"]);
     sheet.notes(&kept, &shipment.notes);
-    sheet.kept_segments(&kept);
+    sheet.kept_segments(&kept, &["W27", "W10", "W03"]);
     carrier(&mut sheet, &kept, shipment);
+    sheet.kept_again(&kept, "W27");
     let packs = shipment.totals.as_ref().and_then(|totals| totals.packs.as_ref());
     let pallets = packs.filter(|packs| counts_pallets(packs));
     let count = pallets.map_or("", |pallets| pallets.value.as_str());
@@ -49,6 +52,7 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     if !count.is_empty() || !seals.is_empty() || kept.get("W10/1").is_some() || kept.get("W10/3").is_some() {
         sheet.row(&kept, "W10", "W10", ["", count, "", seal(0), seal(1)]);
     }
+    sheet.kept_again(&kept, "W10");
     let packs = Packs::of(&shipment.packs);
     let mut index = 0;
     for lines in loops(&shipment.lines) {
@@ -73,7 +77,7 @@ fn advice_date(shipment: &ShipmentDispatched) -> Option<&Dated> {
 }
 
 fn identification(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) -> Result<(), Refusal> {
-    let of = |kind| Reference::find(&shipment.references, kind).unwrap_or_default();
+    let of = |kind| leading_value(&shipment.references, kind);
     let order = of("order");
     if order.is_empty() && of("shipment").is_empty() && of("agent-shipment").is_empty() {
         return Err(missing("", "references", "the order that was shipped").into());
@@ -81,7 +85,8 @@ fn identification(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatc
     let day = advice_date(shipment).map(|dated| &dated.time).or(shipment.dispatched.as_ref());
     let date = day.and_then(|time| time.date_digits()).unwrap_or_default();
     // The shipment's number is the order's or the bill of lading's where the source had none of its own.
-    let borrowed = [order, of("agent-shipment"), of("bol")].contains(&shipment.shipment.as_str());
+    let bol = Reference::find(&shipment.references, "bol").unwrap_or_default();
+    let borrowed = [order, of("agent-shipment"), bol].contains(&shipment.shipment.as_str());
     let number = match (of("shipment"), borrowed) {
         ("", false) => shipment.shipment.as_str(),
         (number, _) => number,
@@ -229,29 +234,31 @@ impl<'p> Packs<'p> {
         let numbers: BTreeSet<&str> = lines.iter().map(|line| line.number.as_str()).collect();
         let mut common = BTreeSet::new();
         for (pack, _) in self.holding(&lines[0]) {
-            let (scheme, value) = marks(pack);
             let uncounted = pack.contents.iter().filter(|content| content.quantity.is_none());
             let held: BTreeSet<&str> = uncounted.map(|content| content.line.as_str()).collect();
             // A mere licence plate has no qualifier in MAN.
-            if scheme == "licence-plate" || !numbers.is_subset(&held) || !common.insert(pack.id.as_str()) {
+            if marks(pack).0 == "licence-plate"
+                || !numbers.is_subset(&held)
+                || !common.insert(pack.id.as_str())
+            {
                 continue;
             }
-            let code = code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
-            let mut values = vec![code.clone(), value];
-            if let Some(second) = pack.identifiers.get(1) {
-                let code = code_of(MARKS, &second.scheme).unwrap_or_else(|| "ZZ".to_owned());
-                values.extend([String::new(), code, second.value.clone()]);
-            }
-            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", values);
+            mark(sheet, &kept, pack);
         }
         common
     }
 
-    /// The other packs of a line, with the units in each: N9*LV.
+    /// The other packs of a line, with the units in each: N9*LV. One that is known by its carrier's number, or by two
+    /// numbers, needs a MAN.
     fn within(&self, sheet: &mut Sheet, kept: &Kept<'_>, line: &Line, common: &BTreeSet<&str>) {
         for (pack, content) in self.holding(line).filter(|(pack, _)| !common.contains(pack.id.as_str())) {
             let units = content.quantity.as_ref().map_or("", |quantity| quantity.value.as_str());
-            sheet.row(kept, &format!("N9*LV*{}", pack.id), "N9", ["LV", &marks(pack).1, units]);
+            let (scheme, value) = marks(pack);
+            let has_plate = matches!(scheme, "licence-plate" | "sscc") && pack.identifiers.len() < 2;
+            match units.is_empty() && !has_plate {
+                true => mark(sheet, kept, pack),
+                false => sheet.row(kept, &format!("N9*LV*{}", pack.id), "N9", ["LV", &value, units]),
+            }
         }
     }
 
@@ -260,28 +267,21 @@ impl<'p> Packs<'p> {
     }
 }
 
+/// A MAN with one number of the pack, or two.
+fn mark(sheet: &mut Sheet, kept: &Kept<'_>, pack: &Pack) {
+    let (scheme, value) = marks(pack);
+    let code = |scheme: &str| code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
+    let mut values = vec![code(scheme), value];
+    if let Some(second) = pack.identifiers.get(1) {
+        values.extend([String::new(), code(&second.scheme), second.value.clone()]);
+    }
+    sheet.row(kept, &format!("MAN*{}*{}", code(scheme), pack.id), "MAN", values);
+}
+
 /// The scheme of a pack's number, and the number as X12 has it: an SSCC after its application identifier.
 fn marks(pack: &Pack) -> (&str, String) {
     let scheme = pack.identifiers.first().map_or("licence-plate", |identifier| &identifier.scheme);
     let value =
         if scheme == "sscc" && pack.id.len() == 18 { format!("00{}", pack.id) } else { pack.id.clone() };
     (scheme, value)
-}
-
-/// The lines by the LX that they stand in: `2` and `2.2` and `2.3` share one.
-fn loops(lines: &[Line]) -> Vec<&[Line]> {
-    let mut loops = Vec::new();
-    let mut start = 0;
-    for at in 1..=lines.len() {
-        let shared = lines.get(at).is_some_and(|line| {
-            let next = line.number.strip_prefix(lines[start].number.as_str());
-            next.and_then(|rest| rest.strip_prefix('.')) == Some((at - start + 1).to_string().as_str())
-        });
-        if !shared {
-            loops.push(&lines[start..at]);
-            start = at;
-        }
-    }
-    loops.retain(|lines| !lines.is_empty());
-    loops
 }

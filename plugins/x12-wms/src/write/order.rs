@@ -4,7 +4,9 @@ use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderRelease
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use serde::de::DeserializeOwned;
 
-use super::sheet::{Kept, Sheet, loop_number, mode_code, place_pairs, products, scac, unit};
+use super::sheet::{
+    Kept, Sheet, leading_value, loop_number, loops, mode_code, place_pairs, products, scac, unit,
+};
 use crate::tables::payment_code;
 
 /// Kinds of references that W05 holds.
@@ -52,7 +54,7 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     sheet.references(&kept, &order.references, &IN_W05);
     sheet.dates(&kept, &order.dates, &[]);
     sheet.notes(&kept, &order.notes);
-    sheet.kept_segments(&kept);
+    sheet.kept_segments(&kept, &["W09", "W66", "W76"]);
     if let Some(temperature) = &order.temperature {
         let ends = match (&temperature.set_point, &temperature.minimum, &temperature.maximum) {
             (Some(point), _, _) => vec![point],
@@ -67,6 +69,7 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     } else if let Some(equipment) = kept.get("W09/1") {
         sheet.row(&kept, "W09", "W09", [equipment]);
     }
+    sheet.kept_again(&kept, "W09");
     if let Some(carrier) = &order.carrier {
         let payment = carrier.payment.as_deref().and_then(payment_code).unwrap_or_default();
         let payment = payment.as_str();
@@ -74,40 +77,51 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
         let values = [payment, &mode_code(carrier), "", "", service, "", "", "", "", &scac(carrier)];
         sheet.row(&kept, "W66", "W66", values);
     }
+    sheet.kept_again(&kept, "W66");
     lines(&mut sheet, &order.lines)?;
     sheet.totals(&kept, "W76", order.totals.as_ref())?;
     Ok(sheet)
 }
 
 fn identification(sheet: &mut Sheet, kept: &Kept<'_>, status: &str, order: &str, references: &[Reference]) {
-    let of = |kind| Reference::find(references, kind).unwrap_or_default();
+    let of = |kind| leading_value(references, kind);
     let values = [status, order, of("po"), of("link-sequence"), of("master-reference")];
     sheet.row(kept, "W05", "W05", values);
 }
 
 fn lines(sheet: &mut Sheet, lines: &[Line]) -> Result<(), Refusal> {
-    for (index, line) in lines.iter().enumerate() {
-        let at = format!("/lines/{index}");
-        let kept = Kept::of(&line.extensions);
-        let ordered = line.ordered.as_ref().ok_or_else(|| missing(&at, "ordered", "the quantity ordered"))?;
-        let (upc, pairs) = products(&line.item);
-        if upc.is_empty() && pairs.is_empty() {
-            return Err(missing(&at, "item/identifiers", "a product number").into());
+    let mut index = 0;
+    for lines in loops(lines) {
+        let number = loop_number(&lines[0], index);
+        sheet.row(&Kept::default(), "LX", "LX", [&number]);
+        for line in lines {
+            item(sheet, line, index)?;
+            index += 1;
         }
-        let number = loop_number(line, index);
-        sheet.row(&Kept::of(&Extensions::new()), "LX", "LX", [&number]);
-        let mut values = vec![String::new(); 16];
-        values[0] = ordered.value.as_str().to_owned();
-        values[1] = unit(ordered, &format!("{at}/ordered"))?;
-        values[2] = upc;
-        place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
-        values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
-        sheet.row(&kept, "W01", "W01", values);
-        sheet.line_details(&kept, line);
-        if number != line.number && Reference::find(&line.references, "order-line").is_none() {
-            sheet.row(&kept, "N9*LI", "N9", ["LI", &line.number]);
+        let first = &lines[0];
+        if number != first.number && Reference::find(&first.references, "order-line").is_none() {
+            sheet.row(&Kept::default(), "N9*LI", "N9", ["LI", &first.number]);
         }
     }
+    Ok(())
+}
+
+fn item(sheet: &mut Sheet, line: &Line, index: usize) -> Result<(), Refusal> {
+    let at = format!("/lines/{index}");
+    let kept = Kept::of(&line.extensions);
+    let ordered = line.ordered.as_ref().ok_or_else(|| missing(&at, "ordered", "the quantity ordered"))?;
+    let (upc, pairs) = products(&line.item);
+    if upc.is_empty() && pairs.is_empty() {
+        return Err(missing(&at, "item/identifiers", "a product number").into());
+    }
+    let mut values = vec![String::new(); 16];
+    values[0] = ordered.value.as_str().to_owned();
+    values[1] = unit(ordered, &format!("{at}/ordered"))?;
+    values[2] = upc;
+    place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
+    values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
+    sheet.row(&kept, "W01", "W01", values);
+    sheet.line_details(&kept, line);
     Ok(())
 }
 

@@ -49,6 +49,12 @@ impl<'e> Kept<'e> {
         self.elements.get(key).copied()
     }
 
+    /// Whether anything was kept of a segment.
+    pub fn has(&self, key: &str) -> bool {
+        let prefix = format!("{key}/");
+        self.elements.range(prefix.as_str()..).next().is_some_and(|(place, _)| place.starts_with(&prefix))
+    }
+
     fn fill(&self, key: &str, values: &mut Vec<String>) {
         let prefix = format!("{key}/");
         let of_row =
@@ -80,10 +86,19 @@ impl Sheet {
         self.rows.push(Row { name: name.to_owned(), values });
     }
 
-    /// Writes the segments that were kept whole.
-    pub fn kept_segments(&mut self, kept: &Kept<'_>) {
+    /// Writes the segments that were kept whole, but for those that follow another of their name.
+    pub fn kept_segments(&mut self, kept: &Kept<'_>, elsewhere: &[&str]) {
+        self.kept_where(kept, |name| !elsewhere.contains(&name));
+    }
+
+    /// Writes the segments of a name that were kept whole, because the one before them has the fields.
+    pub fn kept_again(&mut self, kept: &Kept<'_>, name: &str) {
+        self.kept_where(kept, |kept| kept == name);
+    }
+
+    fn kept_where(&mut self, kept: &Kept<'_>, is_meant: impl Fn(&str) -> bool) {
         for values in &kept.segments {
-            if let Some((name, values)) = values.split_first() {
+            if let Some((name, values)) = values.split_first().filter(|(name, _)| is_meant(name)) {
                 let values = values.iter().map(|value| (*value).to_owned()).collect();
                 self.rows.push(Row { name: (*name).to_owned(), values });
             }
@@ -140,7 +155,9 @@ impl Sheet {
 
     pub fn references(&mut self, kept: &Kept<'_>, references: &[Reference], elsewhere: &[&str]) {
         for reference in references {
-            if elsewhere.contains(&reference.kind.as_str()) {
+            let leading =
+                || leading(references, &reference.kind).is_some_and(|led| std::ptr::eq(led, reference));
+            if elsewhere.contains(&reference.kind.as_str()) && leading() {
                 continue;
             }
             let own = reference.source_kind.as_deref().and_then(|source| source.strip_prefix("N9*"));
@@ -166,8 +183,11 @@ impl Sheet {
     pub fn date(&mut self, kept: &Kept<'_>, code: &str, time: &Time) {
         let Some(date) = time.date_digits() else { return };
         let mut clock = time.time_digits().unwrap_or_default();
-        if clock.ends_with("00") {
-            clock.truncate(4);
+        let fraction = fraction(time);
+        match fraction.is_empty() {
+            true if clock.ends_with("00") => clock.truncate(4),
+            true => {}
+            false => clock.push_str(&fraction),
         }
         let zone = if clock.is_empty() { String::new() } else { zone_code(time) };
         self.row(kept, &format!("G62*{code}"), "G62", [code, &date, "", &clock, &zone]);
@@ -193,9 +213,12 @@ impl Sheet {
         for description in descriptions {
             self.row(kept, "G69", "G69", [clean(description)]);
         }
-        // The first lot stands in the line's own segment.
-        for lot in line.lots.iter().skip(1) {
-            self.row(kept, &format!("N9*LT*{}", lot.number), "N9", ["LT", &lot.number]);
+        for (index, lot) in line.lots.iter().enumerate() {
+            let key = format!("N9*LT*{}", lot.number);
+            // The first lot stands in the line's own segment; what else was said of it needs an N9.
+            if index > 0 || kept.has(&key) {
+                self.row(kept, &key, "N9", ["LT", &lot.number]);
+            }
         }
         for serial in &line.serials {
             self.row(kept, &format!("N9*SE*{serial}"), "N9", ["SE", serial]);
@@ -213,7 +236,7 @@ impl Sheet {
             let Some(expiry) = kept.get(&format!("{key}/2")) else { break };
             self.rows.push(Row { name: "G62".to_owned(), values: vec!["36".to_owned(), expiry.to_owned()] });
         }
-        self.kept_segments(kept);
+        self.kept_segments(kept, &[]);
     }
 
     /// W03 or W76.
@@ -231,8 +254,22 @@ impl Sheet {
             values.extend([packs.value.as_str().to_owned(), unit(packs, "/totals/packs")?]);
         }
         self.row(kept, name, name, values);
+        self.kept_again(kept, name);
         Ok(())
     }
+}
+
+/// The reference of a kind that stands in the set's first segment: the first that did not come from an N9.
+fn leading<'r>(references: &'r [Reference], kind: &str) -> Option<&'r Reference> {
+    let from_n9 = |reference: &Reference| {
+        reference.source_kind.as_deref().is_some_and(|source| source.starts_with("N9*"))
+    };
+    references.iter().find(|reference| reference.kind == kind && !from_n9(reference))
+}
+
+/// Its value.
+pub fn leading_value<'r>(references: &'r [Reference], kind: &str) -> &'r str {
+    leading(references, kind).map_or("", |reference| &reference.value)
 }
 
 /// The X12 unit of a quantity: the source's own where it is one, else the one that means the same.
@@ -293,6 +330,24 @@ pub fn loop_number(line: &Line, index: usize) -> String {
     if digits && (1..=6).contains(&line.number.len()) { line.number.clone() } else { (index + 1).to_string() }
 }
 
+/// The lines by the LX that they stand in: `2` and `2.2` and `2.3` share one.
+pub fn loops(lines: &[Line]) -> Vec<&[Line]> {
+    let mut loops = Vec::new();
+    let mut start = 0;
+    for at in 1..=lines.len() {
+        let shared = lines.get(at).is_some_and(|line| {
+            let next = line.number.strip_prefix(lines[start].number.as_str());
+            next.and_then(|rest| rest.strip_prefix('.')) == Some((at - start + 1).to_string().as_str())
+        });
+        if !shared {
+            loops.push(&lines[start..at]);
+            start = at;
+        }
+    }
+    loops.retain(|lines| !lines.is_empty());
+    loops
+}
+
 pub fn scac(carrier: &Carrier) -> String {
     carrier
         .identifiers
@@ -318,6 +373,13 @@ pub fn text(text: &Option<String>) -> String {
 
 fn is_code(code: &str) -> bool {
     code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Tenths and hundredths of a second, which is all that element 337 holds.
+fn fraction(time: &Time) -> String {
+    let text = time.local.as_deref().or(time.at.as_deref()).unwrap_or_default();
+    let digits = text.get(19..).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+    digits.chars().take_while(char::is_ascii_digit).take(2).collect()
 }
 
 fn zone_code(time: &Time) -> String {
