@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crossdock_edi::x12::{Segment, TransactionSet};
 use crossdock_mapper::canonical::{Decimal, Extensions, Quantity, Time};
-use crossdock_mapper::serde_json::{Value, json};
+use crossdock_mapper::serde_json::{self, Map, Value};
 use crossdock_mapper::{Diagnostic, Location};
 use serde::Serialize;
 
@@ -256,7 +256,7 @@ pub struct Zones<'c> {
 pub struct Left {
     elements: BTreeMap<String, String>,
     segments: Vec<Vec<String>>,
-    values: BTreeMap<&'static str, Value>,
+    values: Vec<(&'static str, Value)>,
 }
 
 impl Left {
@@ -283,26 +283,38 @@ impl Left {
 
     /// Something that was understood but that this kind of event has no place for.
     pub fn value(&mut self, name: &'static str, value: &impl Serialize) {
-        let value = json!(value);
+        // By way of text, for which the model has its code already.
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
         if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
-            self.values.insert(name, value);
+            self.values.push((name, value));
         }
     }
 
     /// As `extensions.x12`; nothing when nothing is left.
     pub fn into_extensions(self) -> Extensions {
-        let mut content = Vec::new();
+        let text = |text: String| Value::String(text);
+        let mut content = Map::new();
         if !self.elements.is_empty() {
-            content.push(("elements".to_owned(), json!(self.elements)));
+            let mut elements = Map::new();
+            for (place, value) in self.elements {
+                elements.insert(place, text(value));
+            }
+            content.insert("elements".to_owned(), Value::Object(elements));
         }
         if !self.segments.is_empty() {
-            content.push(("segments".to_owned(), json!(self.segments)));
+            let segments = self.segments.into_iter();
+            let segments = segments.map(|values| Value::Array(values.into_iter().map(text).collect()));
+            content.insert("segments".to_owned(), Value::Array(segments.collect()));
         }
-        content.extend(self.values.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        match content.is_empty() {
-            true => Extensions::new(),
-            false => [("x12".to_owned(), Value::Object(content.into_iter().collect()))].into(),
+        for (name, value) in self.values {
+            content.insert(name.to_owned(), value);
         }
+        let mut extensions = Extensions::new();
+        if !content.is_empty() {
+            extensions.insert("x12".to_owned(), Value::Object(content));
+        }
+        extensions
     }
 }
 

@@ -126,16 +126,22 @@ impl Reader<'_> {
             }
             None => place_outside_sets(&entry, element),
         };
-        self.document.findings.push(Finding {
-            severity,
-            code,
-            standard_code,
-            set,
-            path,
-            offset: span.start as usize,
-            length: (span.end - span.start) as usize,
-            message,
-        });
+        // In the order of the places; there are few.
+        let before = |other: &Finding| other.offset <= span.start as usize;
+        let place = self.document.findings.partition_point(before);
+        self.document.findings.insert(
+            place,
+            Finding {
+                severity,
+                code,
+                standard_code,
+                set,
+                path,
+                offset: span.start as usize,
+                length: (span.end - span.start) as usize,
+                message,
+            },
+        );
     }
 }
 

@@ -457,7 +457,6 @@ impl<'a> Reader<'a> {
         }
         self.find_repeated_interchanges_and_groups();
         self.find_repeated_control_numbers();
-        self.document.findings.sort_by_key(|finding| finding.offset);
         Ok(self.document)
     }
 

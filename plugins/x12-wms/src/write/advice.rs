@@ -231,14 +231,14 @@ impl<'p> Packs<'p> {
     /// The packs that hold every line of a loop go before its lines: MAN. Their names are handed back.
     fn before(&self, sheet: &mut Sheet, lines: &[Line]) -> BTreeSet<&'p str> {
         let kept = Kept::of(&lines[0].extensions);
-        let numbers: BTreeSet<&str> = lines.iter().map(|line| line.number.as_str()).collect();
         let mut common = BTreeSet::new();
         for (pack, _) in self.holding(&lines[0]) {
-            let uncounted = pack.contents.iter().filter(|content| content.quantity.is_none());
-            let held: BTreeSet<&str> = uncounted.map(|content| content.line.as_str()).collect();
+            let holds = |line: &Line| {
+                pack.contents.iter().any(|content| content.quantity.is_none() && content.line == line.number)
+            };
             // A mere licence plate has no qualifier in MAN.
             if marks(pack).0 == "licence-plate"
-                || !numbers.is_subset(&held)
+                || !lines.iter().all(holds)
                 || !common.insert(pack.id.as_str())
             {
                 continue;

@@ -1,6 +1,7 @@
 //! 940 from `order.released` and `order.cancelled`.
 
 use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderReleased, Quantity, Reference};
+use crossdock_mapper::serde_json;
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use serde::de::DeserializeOwned;
 
@@ -43,7 +44,9 @@ pub fn cancelled(order: &OrderCancelled) -> Result<Sheet, Refusal> {
 }
 
 fn kept_value<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Option<T> {
-    T::deserialize(extensions.get("x12")?.get(name)?).ok()
+    // By way of text, for which the model has its code already.
+    let text = extensions.get("x12")?.get(name)?.to_string();
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {

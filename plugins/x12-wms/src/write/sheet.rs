@@ -1,7 +1,5 @@
 //! A transaction set while it is written, and what came with the event from another X12 document.
 
-use std::collections::BTreeMap;
-
 use crossdock_mapper::canonical::{
     Carrier, Dated, Extensions, Identifier, Item, Line, Note, Party, Quantity, Reference, Time, Totals, units,
 };
@@ -26,7 +24,8 @@ pub struct Row {
 /// What an X12 document said and the model has no place for, to be said again in its place.
 #[derive(Default)]
 pub struct Kept<'e> {
-    elements: BTreeMap<&'e str, &'e str>,
+    /// By their places, in order.
+    elements: Vec<(&'e str, &'e str)>,
     segments: Vec<Vec<&'e str>>,
 }
 
@@ -46,19 +45,24 @@ impl<'e> Kept<'e> {
 
     /// An element by its key, where it was kept.
     pub fn get(&self, key: &str) -> Option<&'e str> {
-        self.elements.get(key).copied()
+        self.from(key).next().filter(|(place, _)| *place == key).map(|(_, value)| value)
     }
 
     /// Whether anything was kept of a segment.
     pub fn has(&self, key: &str) -> bool {
         let prefix = format!("{key}/");
-        self.elements.range(prefix.as_str()..).next().is_some_and(|(place, _)| place.starts_with(&prefix))
+        self.from(&prefix).next().is_some_and(|(place, _)| place.starts_with(&prefix))
+    }
+
+    /// What was kept from a place on.
+    fn from(&self, place: &str) -> impl Iterator<Item = (&'e str, &'e str)> {
+        let first = self.elements.partition_point(|(before, _)| *before < place);
+        self.elements[first..].iter().copied()
     }
 
     fn fill(&self, key: &str, values: &mut Vec<String>) {
         let prefix = format!("{key}/");
-        let of_row =
-            self.elements.range(prefix.as_str()..).take_while(|(place, _)| place.starts_with(&prefix));
+        let of_row = self.from(&prefix).take_while(|(place, _)| place.starts_with(&prefix));
         for (place, value) in of_row {
             // No segment has more than a few dozen elements; a larger number is not from here.
             let Some(n) = place[prefix.len()..].parse::<usize>().ok().filter(|n| (1..=64).contains(n)) else {
@@ -67,7 +71,7 @@ impl<'e> Kept<'e> {
             if values.len() < n {
                 values.resize(n, String::new());
             }
-            values[n - 1] = (*value).to_owned();
+            values[n - 1] = value.to_owned();
         }
     }
 }
