@@ -36,7 +36,7 @@ pub fn document(context: &Context, events: &[Recorded]) -> Result<Output, Refusa
         if event.is::<OrderReleased>() {
             orders.push(order::released(&event.data()?)?);
         } else if event.is::<OrderCancelled>() {
-            orders.push(order::cancelled(&event.data()?)?);
+            orders.push(order::cancelled(&event.event)?);
         } else if event.is::<ShipmentDispatched>() {
             advices.push(advice::sheet(&event.data()?)?);
         } else {

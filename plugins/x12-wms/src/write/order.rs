@@ -1,8 +1,8 @@
 //! 940 from `order.released` and `order.cancelled`.
 
-use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderReleased, Quantity, Reference};
+use crossdock_mapper::canonical::{Canonical, Extensions, Line, OrderReleased, Quantity, Reference};
 use crossdock_mapper::serde_json;
-use crossdock_mapper::{Diagnostic, Location, Refusal};
+use crossdock_mapper::{Diagnostic, Event, Location, Refusal};
 use serde::de::DeserializeOwned;
 
 use super::sheet::{
@@ -23,24 +23,17 @@ pub fn released(order: &OrderReleased) -> Result<Sheet, Refusal> {
     sheet(order, status)
 }
 
-/// A cancellation is an order with another status; what its event has no place for was kept with it.
-pub fn cancelled(order: &OrderCancelled) -> Result<Sheet, Refusal> {
-    let stated = order.reason.as_ref().filter(|reason| reason.list.as_deref() == Some("x12-473"));
-    let status = stated.map_or("F", |reason| reason.code.as_str());
-    let as_order = OrderReleased {
-        order: order.order.clone(),
-        references: order.references.clone(),
-        dates: kept_value(&order.extensions, "dates").unwrap_or_default(),
-        parties: order.parties.clone(),
-        carrier: kept_value(&order.extensions, "carrier"),
-        temperature: kept_value(&order.extensions, "temperature"),
-        lines: order.lines.clone(),
-        totals: kept_value(&order.extensions, "totals"),
-        notes: order.notes.clone(),
-        extensions: order.extensions.clone(),
-        ..OrderReleased::default()
-    };
-    sheet(&as_order, status)
+/// A cancellation is an order with another status: its event has fields of an order's and no others that a 940 says. What
+/// it has no place for was kept with it.
+pub fn cancelled(event: &Event) -> Result<Sheet, Refusal> {
+    let as_order =
+        Event { kind: OrderReleased::KIND.to_owned(), data: event.data.clone(), ..Event::default() };
+    let mut order: OrderReleased = as_order.data()?;
+    order.dates = kept_value(&order.extensions, "dates").unwrap_or_default();
+    order.carrier = kept_value(&order.extensions, "carrier");
+    order.temperature = kept_value(&order.extensions, "temperature");
+    order.totals = kept_value(&order.extensions, "totals");
+    sheet(&order, "F")
 }
 
 fn kept_value<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Option<T> {
