@@ -21,9 +21,8 @@ impl Reader<'_> {
     ) {
         let stated = self.value(trailer, 1);
         if stated.parse::<u32>() != Ok(count) {
-            let plural = if count == 1 { "" } else { "s" };
-            let message =
-                format!("the trailer states `{}`, but {count} {of}{plural} stand here", excerpt(&stated));
+            let stand = if count == 1 { " stands" } else { "s stand" };
+            let message = format!("the trailer states `{}`, but {count} {of}{stand} here", excerpt(&stated));
             self.report(Severity::Warning, code, Some(standard), trailer, 1, message);
         }
     }
