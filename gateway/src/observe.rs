@@ -161,7 +161,10 @@ pub fn start_logs(format: LogFormat, default: &str) {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only tests start it twice; the first one stays.
     let _ = match format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => {
+            // Its own `target`, the module, would stand beside the field of that name: the system delivered to.
+            subscriber.json().flatten_event(true).with_current_span(false).with_target(false).try_init()
+        }
         LogFormat::Text => subscriber.event_format(Line).try_init(),
     };
 }

@@ -137,7 +137,7 @@ fn errors(refusal: &Refusal) -> Vec<Diagnostic> {
 fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
     match refusal {
         Refusal::Unauthenticated(_) => {
-            "Send one valid credential: an API key or a token that is granted to you, and not expired."
+            "Send one valid credential, not expired: an API key in `X-Api-Key`, or a token in `Authorization: Bearer`."
                 .to_owned()
         }
         Refusal::TooMany(exceeded) => format!(
@@ -164,6 +164,9 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::Version(refused) => version(refused),
         Refusal::Body(error) => body(error),
         Refusal::Empty => "The request has no body. Send the document as the body.".to_owned(),
+        Refusal::MediaType { sent, taken } if sent.is_empty() => {
+            format!("The request does not say what the document is. Send `Content-Type`; taken: {}.", taken.join(", "))
+        }
         Refusal::MediaType { sent, taken } => {
             format!("The document came as `{sent}`. Taken: {}.", taken.join(", "))
         }
@@ -213,7 +216,9 @@ fn version(refused: &Refused) -> String {
         Refused::Unnamed => "Name the version that you mean, as the API's description says.".to_owned(),
         Refused::Unknown { asked } => format!("There is no version `{asked}` that you may call."),
         Refused::NotGranted { version } => {
-            format!("Version {version} is not granted to you. Ask the owner of the API for a grant.")
+            format!(
+                "This operation is not granted to you in version {version}. Ask the owner of the API for a grant."
+            )
         }
         Refused::Retired { version, successor: Some(successor), .. } => {
             format!("Version {version} has reached its sunset. Use {successor}.")
@@ -260,7 +265,9 @@ fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> Stri
 
 fn summary(errors: &[Diagnostic], one: &str, many: &str) -> String {
     let Some(first) = errors.first() else { return "The document cannot be used.".to_owned() };
-    let place = first.at.as_ref().map(|at| format!(" at {}", at.path)).unwrap_or_default();
+    // What concerns the whole document has a place without a path; the message says it all then.
+    let place = first.at.as_ref().filter(|at| !at.path.is_empty());
+    let place = place.map(|at| format!(" at {}", at.path)).unwrap_or_default();
     let many = if errors.len() == 1 { one } else { many };
     format!(
         "{} {many} need{} attention. The first{place}: {}.",
@@ -275,8 +282,37 @@ mod tests {
     use super::*;
     use crate::{
         mapper::{Failure, LogLine, Trace},
-        words::Severity,
+        words::{Location, Severity},
     };
+
+    #[test]
+    fn a_place_is_named_only_where_there_is_one() {
+        let whole = Diagnostic {
+            severity: Severity::Error,
+            code: "not-x12".to_owned(),
+            standard_code: None,
+            at: Some(Location {
+                scheme: "x12".to_owned(),
+                path: String::new(),
+                offset: Some(0),
+                length: None,
+            }),
+            message: "no ISA begins at byte 0".to_owned(),
+            rule: None,
+        };
+        assert_eq!(
+            summary(&[whole], "place", "places"),
+            "1 place needs attention. The first: no ISA begins at byte 0."
+        );
+    }
+
+    #[test]
+    fn a_document_without_a_media_type_hears_which_to_send() {
+        let refusal =
+            Refusal::MediaType { sent: String::new(), taken: vec!["application/edi-x12".to_owned()] };
+        let said = detail(&refusal, &[]);
+        assert!(said.contains("`Content-Type`") && said.ends_with("application/edi-x12."), "{said}");
+    }
 
     #[test]
     fn a_mappers_back_trace_is_for_the_log_and_never_for_the_sender() {

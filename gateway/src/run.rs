@@ -209,7 +209,10 @@ async fn data_listener(
         }
     };
     let address = listen.unwrap_or(settings.listen);
-    Listener::tcp(address, tls).await.with_context(|| format!("cannot listen on {address}"))
+    let listener = Listener::tcp(address, tls).await;
+    listener.map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}\n  help: `--listen` takes another address")
+    })
 }
 
 async fn admin_listener(
@@ -234,8 +237,10 @@ async fn admin_listener(
     };
     let token = Token::read_or_make(&token_file, random);
     let token = token.with_context(|| format!("the admin token {}", token_file.display()))?;
-    let listener =
-        Listener::tcp(address, None).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = Listener::tcp(address, None).await;
+    let listener = listener.map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}\n  help: `--admin` takes another address")
+    })?;
     let shown = listener.address().map_or_else(String::new, |address| format!("http://{address}"));
     Ok((Some(listener), Some(token), shown))
 }
@@ -243,9 +248,9 @@ async fn admin_listener(
 /// The data folder is nobody else's business.
 fn make_private(data: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(data).with_context(|| format!("the data folder {}", data.display()))?;
-    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("the data folder {}", data.display()))
+    let what = || format!("the data folder {} must be this user's own, to write in", data.display());
+    std::fs::create_dir_all(data).with_context(what)?;
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).with_context(what)
 }
 
 fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use crossdock_tests::{PATIENCE, binary, until};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::Command,
     time::timeout,
 };
@@ -118,6 +118,65 @@ async fn exit_codes_tell_what_went_wrong() -> anyhow::Result<()> {
     let nobody = command.output().await?;
     assert_eq!(nobody.status.code(), Some(4));
     ensure!(String::from_utf8_lossy(&nobody.stderr).contains("crossdock serve"), "{nobody:?}");
+
+    let mistyped: [&[&str]; 4] = [
+        &["message", "list", "--state", "lost"],
+        &["message", "show", "4711"],
+        &["event", "list", "--key", "8841"],
+        &["delivery", "list", "--limit", "0"],
+    ];
+    for mistyped in mistyped {
+        assert_eq!(run(&world, mistyped).await?.status.code(), Some(2), "{mistyped:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_start_says_why_and_what_to_do() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let serve = async |policies: &std::path::Path, data: &std::path::Path| {
+        let mut serve = Command::new(binary());
+        serve
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies"])
+            .arg(policies);
+        let ended = serve.arg("--data").arg(data).kill_on_drop(true).output().await?;
+        anyhow::Ok((ended.status.code(), String::from_utf8(ended.stderr)?))
+    };
+    let (code, said) = serve(world.estate.folder(), world.data.path()).await?;
+    ensure!(code == Some(4) && said.contains("in use") && said.contains("--data"), "{code:?} {said}");
+
+    let fresh = tempfile::tempdir()?;
+    let (code, said) = serve(&fresh.path().join("nowhere"), fresh.path()).await?;
+    ensure!(code == Some(2) && said.matches("No such file").count() == 1, "{code:?} {said}");
+    let (code, said) = serve(fresh.path(), fresh.path()).await?;
+    ensure!(
+        code == Some(1) && said.starts_with("error: the estate has no `gateway.yaml`"),
+        "{code:?} {said}"
+    );
+    let (code, said) = serve(world.estate.folder(), fresh.path()).await?;
+    ensure!(code == Some(1) && said.contains("mapper `x12-wms@1` is not here"), "{code:?} {said}");
+    ensure!(said.contains("--mapper FILE"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_drain_at_once() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    // It asks the gateway to wait for news, so that there is something to drain.
+    let mut tail =
+        command(&world, &["event", "tail", "--json", "--after", "0"]).kill_on_drop(true).spawn()?;
+    let mut lines = BufReader::new(tail.stdout.take().context("stdout is piped")?).lines();
+    receipt(&world.confirm(confirmation("0080009705", 9705)?).await?)?;
+    timeout(PATIENCE, lines.next_line()).await??.context("a line")?;
+    let began = std::time::Instant::now();
+    world.gateway.terminate()?;
+    until("it takes no more calls", async || {
+        Ok(tokio::net::TcpStream::connect(&world.gateway.address).await.is_err())
+    })
+    .await?;
+    assert_eq!(world.gateway.stop().await?, Some(0));
+    // The drain would have taken its 20 s.
+    ensure!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     Ok(())
 }
 
@@ -144,6 +203,40 @@ async fn operators_may_come_by_a_unix_socket_of_their_own() -> anyhow::Result<()
     assert_eq!(mode & 0o777, 0o600);
     let output = command_at(&socket, own.path(), &["message", "list"]).output().await?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_key_lets_its_partner_in_once_its_lines_stand_in_the_policy() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let mut make = Command::new(binary());
+    make.args(["key", "new", "acme-3pl", "--name", "autumn", "--scope", "shipments:write"]);
+    let made = make.output().await?;
+    ensure!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout)?.trim().to_owned();
+    let said = String::from_utf8(made.stderr)?;
+    ensure!(key.starts_with("xd_acme-3pl_") && !said.contains(&key), "{said}");
+    let lines = said.split_once("  autumn:\n").context("the lines for the policy")?.1;
+    let lines = format!("credentials:\n  autumn:\n{lines}\n");
+    let headers = [("x-api-key", key.as_str()), ("content-type", "application/edi-x12")];
+    let send = async || {
+        world.gateway.post(crate::world::CONFIRMATIONS, &headers, confirmation("0080009703", 9703)?).await
+    };
+    assert_eq!(send().await?.status, 401);
+    let before = world.gateway.ask("status").await?["revision"].clone();
+    world.estate.save("partners/acme-3pl.yaml", |text| text.replace("credentials:\n", &lines))?;
+    until("the lines are in force", async || Ok(world.gateway.ask("status").await?["revision"] != before))
+        .await?;
+    receipt(&send().await?)?;
+    // The old one still is.
+    receipt(&world.confirm(confirmation("0080009704", 9704)?).await?)?;
+
+    let mut hash = Command::new(binary());
+    hash.args(["key", "hash"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut hash = hash.spawn()?;
+    hash.stdin.take().context("stdin is piped")?.write_all(format!("{key}\n").as_bytes()).await?;
+    let hashed = String::from_utf8(hash.wait_with_output().await?.stdout)?;
+    ensure!(hashed.trim().len() == 64 && said.contains(hashed.trim()), "{hashed}");
     Ok(())
 }
 

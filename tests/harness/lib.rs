@@ -94,14 +94,23 @@ impl Gateway {
         self.child.kill().await.context("kill")
     }
 
+    /// SIGTERM, without waiting for what comes of it.
+    ///
+    /// # Errors
+    /// The process has no id that a signal can be sent to.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        let pid = libc::pid_t::try_from(self.pid()).context("a pid fits")?;
+        // SAFETY: a plain system call on our own child, which has not been waited for.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        Ok(())
+    }
+
     /// SIGTERM, and the exit code after the drain.
     ///
     /// # Errors
     /// It did not end in time.
     pub async fn stop(mut self) -> anyhow::Result<Option<i32>> {
-        let pid = libc::pid_t::try_from(self.pid()).context("a pid fits")?;
-        // SAFETY: a plain system call on our own child, which has not been waited for.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+        self.terminate()?;
         Ok(timeout(PATIENCE, self.child.wait()).await.context("the gateway did not drain in time")??.code())
     }
 

@@ -25,14 +25,22 @@ pub struct AdminArgs {
         value_name = "ADDRESS",
         env = "CROSSDOCK_ADMIN",
         default_value = "127.0.0.1:9080",
+        help_heading = "The gateway",
         global = true
     )]
     admin: String,
     /// The gateway's data folder, whose `admin.token` opens the API
-    #[arg(long, value_name = "DIR", env = "CROSSDOCK_DATA", default_value = "data", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CROSSDOCK_DATA",
+        default_value = "data",
+        help_heading = "The gateway",
+        global = true
+    )]
     data: PathBuf,
     /// Print JSON lines instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     pub json: bool,
 }
 
@@ -57,6 +65,14 @@ pub enum Error {
         /// The file that was tried.
         file: PathBuf,
     },
+    /// The gateway wants a token and there is none to send.
+    #[error("the token {} cannot be read: {why}\n  help: `--data` names the folder that `crossdock serve` was given", file.display())]
+    NoToken {
+        /// The file that was tried.
+        file: PathBuf,
+        /// What happened.
+        why: String,
+    },
     /// The answer is no.
     #[error("{0}")]
     No(String),
@@ -66,7 +82,7 @@ impl Error {
     /// 1 where the answer is no, 4 where there was none.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Token { .. } => 4,
+            Self::Unreachable { .. } | Self::Token { .. } | Self::NoToken { .. } => 4,
             Self::No(_) => 1,
         }
     }
@@ -77,6 +93,8 @@ pub struct Client {
     address: String,
     token_file: PathBuf,
     token: String,
+    /// Why the token file could not be read.
+    unread: Option<String>,
 }
 
 impl Client {
@@ -89,8 +107,11 @@ impl Client {
     /// A client for an address and the file of its token.
     pub fn at(address: &str, token_file: &Path) -> Self {
         let (address, token_file) = (address.to_owned(), token_file.to_owned());
-        let token = std::fs::read_to_string(&token_file).unwrap_or_default().trim().to_owned();
-        Self { address, token_file, token }
+        let (token, unread) = match std::fs::read_to_string(&token_file) {
+            Ok(text) => (text.trim().to_owned(), None),
+            Err(error) => (String::new(), Some(error.to_string())),
+        };
+        Self { address, token_file, token, unread }
     }
 
     /// `GET /api/v1/{path}`.
@@ -126,7 +147,11 @@ impl Client {
             Err(_) => return Err(self.unreachable(format!("no answer within {} s", wait.as_secs()))),
         };
         if status == http::StatusCode::UNAUTHORIZED {
-            return Err(Error::Token { address: self.address.clone(), file: self.token_file.clone() });
+            let file = self.token_file.clone();
+            return Err(match &self.unread {
+                Some(why) => Error::NoToken { file, why: why.clone() },
+                None => Error::Token { address: self.address.clone(), file },
+            });
         }
         let value: Value = serde_json::from_slice(&body)
             .map_err(|_| self.unreachable(format!("{status}, and not JSON: is this the admin address?")))?;

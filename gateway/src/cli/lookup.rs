@@ -4,19 +4,28 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    client::{AdminArgs, Client, Error, encode, query},
+    client::{AdminArgs, Client, Error, query},
     show,
 };
+use crate::words::{EventId, MessageId};
 
 /// Arguments of a list.
 #[derive(Args, Debug)]
 pub struct Page {
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    /// At most so many, up to 1000
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
     limit: u64,
     /// Only of this partner
     #[arg(long, value_name = "NAME")]
     partner: Option<String>,
+}
+
+/// A business key as it is asked for.
+fn business_key(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((kind, value)) if !kind.is_empty() && !value.is_empty() => Ok(text.to_owned()),
+        _ => Err("a key is KIND:VALUE, like `order:8841-22`".to_owned()),
+    }
 }
 
 /// Messages: documents that were handed in.
@@ -28,18 +37,18 @@ pub enum Message {
         /// How much of the list
         #[command(flatten)]
         page: Page,
-        /// Only `accepted` or `refused`
-        #[arg(long, value_name = "STATE")]
+        /// Only in this state
+        #[arg(long, value_name = "STATE", value_parser = ["accepted", "refused"])]
         state: Option<String>,
         /// Only older than this message
         #[arg(long, value_name = "ID")]
-        before: Option<String>,
+        before: Option<MessageId>,
     },
     /// Show one message: its document, what became of it, where its events went
     #[command(after_help = "Example: crossdock message show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
     Show {
         /// The message
-        id: String,
+        id: MessageId,
     },
 }
 
@@ -56,14 +65,14 @@ pub enum Event {
         #[arg(long = "type", value_name = "TYPE")]
         kind: Option<String>,
         /// Only with this business key
-        #[arg(long, value_name = "KIND:VALUE")]
+        #[arg(long, value_name = "KIND:VALUE", value_parser = business_key)]
         key: Option<String>,
     },
     /// Show one event as CloudEvents JSON
     #[command(after_help = "Example: crossdock event show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
     Show {
         /// The event
-        id: String,
+        id: EventId,
     },
     /// Print events as they come, until Ctrl-C
     #[command(after_help = "Example: crossdock event tail --type 'shipment.*' --json")]
@@ -89,12 +98,12 @@ pub enum Delivery {
         /// Only to this target
         #[arg(long, value_name = "NAME")]
         target: Option<String>,
-        /// Only in this state: waiting, ready, parked, delivered, discarded
-        #[arg(long, value_name = "STATE")]
+        /// Only in this state
+        #[arg(long, value_name = "STATE", value_parser = ["waiting", "ready", "parked", "delivered", "discarded"])]
         state: Option<String>,
         /// Only of this event
         #[arg(long, value_name = "ID")]
-        event: Option<String>,
+        event: Option<EventId>,
     },
 }
 
@@ -158,19 +167,19 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
                 ("limit", Some(page.limit.to_string())),
                 ("partner", page.partner),
                 ("state", state),
-                ("before", before),
+                ("before", before.map(|before| before.to_string())),
             ]);
             let found = client.get(&format!("messages{query}")).await?;
             let headings = ["message", "received", "partner", "operation", "state", "bytes", "events"];
-            list(admin, &found["messages"], &headings, "no messages", |row| {
-                ["id", "received_at", "partner", "operation", "state", "length", "events"]
-                    .iter()
-                    .map(|name| show::text(&row[name]))
-                    .collect()
+            list(admin, page.limit, &found["messages"], &headings, "no messages", |row| {
+                let mut cells = vec![show::text(&row["id"]), show::second(&row["received_at"])];
+                let rest = ["partner", "operation", "state", "length", "events"];
+                cells.extend(rest.iter().map(|name| show::text(&row[name])));
+                cells
             });
         }
         Message::Show { id } => {
-            let found = client.get(&format!("messages/{}", encode(&id))).await?;
+            let found = client.get(&format!("messages/{id}")).await?;
             if admin.json {
                 show::line(&found);
             } else {
@@ -197,10 +206,10 @@ pub async fn event(command: Event, admin: &AdminArgs) -> Result<(), Error> {
                 ("key", key),
             ]);
             let found = client.get(&format!("events{query}")).await?;
-            list(admin, &found["events"], &EVENT_HEADINGS, "no events", event_row);
+            list(admin, page.limit, &found["events"], &EVENT_HEADINGS, "no events", event_row);
         }
         Event::Show { id } => {
-            let found = client.get(&format!("events/{}", encode(&id))).await?;
+            let found = client.get(&format!("events/{id}")).await?;
             if admin.json {
                 show::line(&found["event"]);
             } else {
@@ -220,7 +229,7 @@ fn event_row(row: &Value) -> Vec<String> {
     vec![
         show::text(&row["sequence"]),
         show::text(&event["id"]),
-        show::text(&event["recordedtime"]),
+        show::second(&event["recordedtime"]),
         show::text(&row["partner"]),
         show::text(&event["type"]),
         show::keys(&row["keys"]),
@@ -270,16 +279,22 @@ pub async fn delivery(command: Delivery, admin: &AdminArgs) -> Result<(), Error>
         ("partner", page.partner),
         ("target", target),
         ("state", state),
-        ("event", event),
+        ("event", event.map(|event| event.to_string())),
     ]);
     let found = Client::new(admin).get(&format!("deliveries{query}")).await?;
     let headings = ["delivery", "enqueued", "target", "type", "keys", "state", "attempts", "last", "due"];
-    list(admin, &found["deliveries"], &headings, "no deliveries", |row| {
-        let mut cells: Vec<String> =
-            ["id", "enqueued_at", "target", "type"].iter().map(|name| show::text(&row[name])).collect();
-        cells.push(show::keys(&row["keys"]));
-        cells.extend(["state", "attempts", "last_status", "due"].iter().map(|name| show::text(&row[name])));
-        cells
+    list(admin, page.limit, &found["deliveries"], &headings, "no deliveries", |row| {
+        vec![
+            show::text(&row["id"]),
+            show::second(&row["enqueued_at"]),
+            show::text(&row["target"]),
+            show::text(&row["type"]),
+            show::keys(&row["keys"]),
+            show::text(&row["state"]),
+            show::text(&row["attempts"]),
+            last_answer(row),
+            show::second(&row["due"]),
+        ]
     });
     Ok(())
 }
@@ -300,10 +315,10 @@ pub async fn exception(command: Exception, admin: &AdminArgs) -> Result<(), Erro
             ]);
             let found = client.get(&format!("exceptions{query}")).await?;
             let headings = ["exception", "since", "partner", "target", "keys", "why", "waiting"];
-            list(admin, &found["exceptions"], &headings, "no open exceptions", |row| {
+            list(admin, page.limit, &found["exceptions"], &headings, "no open exceptions", |row| {
                 vec![
                     show::text(&row["id"]),
-                    show::text(&row["since"]),
+                    show::second(&row["since"]),
                     show::text(&row["partner"]),
                     show::text(&row["target"]),
                     show::keys(&row["keys"]),
@@ -332,8 +347,18 @@ pub async fn exception(command: Exception, admin: &AdminArgs) -> Result<(), Erro
     Ok(())
 }
 
+/// What the target said last; a target that was tried and gave no answer is not one that was never tried.
+fn last_answer(delivery: &Value) -> String {
+    match (delivery["last_status"].as_u64(), delivery["attempts"].as_u64()) {
+        (Some(status), _) => status.to_string(),
+        (None, None | Some(0)) => "-".to_owned(),
+        (None, Some(_)) => "no answer".to_owned(),
+    }
+}
+
 fn list(
     admin: &AdminArgs,
+    limit: u64,
     rows: &Value,
     headings: &[&str],
     nothing: &str,
@@ -345,6 +370,9 @@ fn list(
     } else {
         let rows: Vec<_> = rows.iter().map(row).collect();
         show::table(headings, &rows, nothing);
+        if u64::try_from(rows.len()).is_ok_and(|rows| rows == limit) {
+            anstream::eprintln!("these are the newest {limit}; `--limit` shows more");
+        }
     }
 }
 
@@ -374,7 +402,7 @@ fn print_message(found: &Value) {
     if let Some(problem) = found["problem"].as_object() {
         anstream::println!("refused  {}", show::safe(&show::text(&problem["title"])));
         anstream::println!("         {}", show::safe(&show::text(&problem["detail"])));
-        print_errors(&found["problem"]["errors"]);
+        print_errors("         at ", &found["problem"]["errors"]);
     }
     if let Some(receipt) = found["receipt"].as_object() {
         anstream::println!(
@@ -395,25 +423,30 @@ fn print_message(found: &Value) {
     }
     for delivery in found["deliveries"].as_array().map(Vec::as_slice).unwrap_or_default() {
         anstream::println!(
-            "to       {}  {}  {} attempts  last {}  ended {}",
+            "to       {}  {}  {} attempts  last {}  {}",
             show::text(&delivery["target"]),
             show::text(&delivery["state"]),
             show::text(&delivery["attempts"]),
-            show::text(&delivery["last_status"]),
-            show::text(&delivery["ended_at"])
+            last_answer(delivery),
+            match (delivery["due"].is_null(), delivery["ended_at"].is_null()) {
+                (false, _) => format!("next {}", show::second(&delivery["due"])),
+                (true, false) => format!("ended {}", show::second(&delivery["ended_at"])),
+                (true, true) => String::new(),
+            }
+            .trim_end()
         );
     }
     print_document("document", &found["document"]);
 }
 
-fn print_errors(errors: &Value) {
+fn print_errors(title: &str, errors: &Value) {
     for error in errors.as_array().map(Vec::as_slice).unwrap_or_default() {
         let place = show::text(&error["at"]["path"]);
         let offset =
             error["at"]["offset"].as_u64().map(|offset| format!(", byte {offset}")).unwrap_or_default();
         let line =
             format!("{place}{offset}: {} ({})", show::text(&error["message"]), show::text(&error["code"]));
-        anstream::println!("  at     {}", show::safe(&line));
+        anstream::println!("{title}{}", show::safe(&line));
     }
 }
 
@@ -434,7 +467,11 @@ fn print_document(title: &str, document: &Value) {
 
 fn print_exception(found: &Value) {
     let exception = &found["exception"];
-    let route = format!("{} → {}", show::text(&exception["partner"]), show::text(&exception["target"]));
+    let mut route = show::text(&exception["partner"]);
+    // What contradicts an earlier event never set out for a target.
+    if let Some(target) = exception["target"].as_str() {
+        route = format!("{route} → {target}");
+    }
     let waiting = exception["waiting"].as_u64().unwrap_or(0);
     anstream::println!(
         "{}   {}   since {}   holds {waiting} later events",
@@ -453,7 +490,7 @@ fn print_exception(found: &Value) {
         show::text(&cause["code"]),
         show::safe(&show::text(&cause["detail"]))
     );
-    print_errors(&cause["diagnostics"]);
+    print_errors("  at       ", &cause["diagnostics"]);
     for attempt in found["attempts"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let said = if attempt["status"].is_null() {
             show::text(&attempt["error"])
@@ -469,9 +506,10 @@ fn print_exception(found: &Value) {
     }
     if let Some(resolution) = exception["resolution"].as_object() {
         anstream::println!(
-            "  ended    {} by {}",
+            "  ended    {} by {} at {}",
             show::text(&resolution["action"]),
-            show::safe(&show::text(&resolution["by"]))
+            show::safe(&show::text(&resolution["by"])),
+            show::second(&resolution["at"])
         );
     }
     print_document("came as", &found["document"]);

@@ -8,6 +8,7 @@ use crate::words::{Clock, Random};
 
 pub mod client;
 mod demo;
+mod key;
 pub mod lookup;
 pub mod plugin;
 pub mod policy;
@@ -32,6 +33,8 @@ enum Command {
     Plugin(plugin::PluginArgs),
     /// Look at policy files
     Policy(policy::Policy),
+    /// Make API keys for partners
+    Key(key::KeyArgs),
     /// Look up documents that were handed in
     Message {
         #[command(subcommand)]
@@ -73,6 +76,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Demo(args) => on_runtime(demo::run(args, clock, random)),
         Command::Plugin(args) => plugin::run(args, &*clock, &*random),
         Command::Policy(args) => Ok(check_policies(&args, &*clock)),
+        Command::Key(args) => key::run(args, &*clock, &*random),
         Command::Message { command, admin } => asked(lookup::message(command, &admin)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
@@ -97,7 +101,11 @@ fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {
 }
 
 fn on_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(command);
+    // Whoever wants to wait for something has waited: a thread that is still busy does not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Runs a client of the admin API; not reaching it has an exit code of its own.

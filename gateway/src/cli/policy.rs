@@ -18,7 +18,8 @@ pub struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says everything that is wrong with a policy folder; changes nothing
+    /// Say everything that is wrong with a policy folder; changes nothing
+    #[command(after_help = "Example: crossdock policy check policies --deny-warnings")]
     Check(Check),
 }
 
@@ -63,15 +64,18 @@ impl Check {
     fn run(&self, now: Time, check_schema: CheckSchema<'_>) -> Result<bool, Error> {
         let source = policy::read(&self.folder)?;
         let (_, report) = policy::check(&source, now, check_schema);
+        let shown =
+            if self.json { report.json_lines() } else { report.render(&self.folder.to_string_lossy(), true) };
         // The stream takes the colours out again where nobody sees them, and obeys NO_COLOR.
         let mut out = anstream::stdout().lock();
-        if self.json {
-            out.write_all(report.json_lines().as_bytes())?;
-            writeln!(anstream::stderr().lock(), "{}", report.summary())?;
-        } else {
-            out.write_all(report.render(&self.folder.to_string_lossy(), true).as_bytes())?;
+        match out.write_all(shown.as_bytes()).and_then(|()| out.flush()) {
+            // Whoever stopped reading has seen enough; the answer is the same.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written?,
         }
-        out.flush()?;
+        if self.json {
+            writeln!(anstream::stderr().lock(), "{}", report.summary())?;
+        }
         Ok(report.errors() == 0 && !(self.deny_warnings && report.warnings() > 0))
     }
 }

@@ -6,8 +6,11 @@ use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::show;
 use crate::{
+    journal,
     observe::{LogFormat, start_logs},
+    policy,
     run::{Options, Running},
     words::{Clock, Random},
 };
@@ -61,7 +64,10 @@ pub async fn run(
         admin: args.admin,
         compiler: std::env::current_exe()?,
     };
-    let running = Running::start(options, clock, random).await?;
+    let running = match Running::start(options, clock, random).await {
+        Ok(running) => running,
+        Err(error) => return Ok(complain(&error)),
+    };
     let (listen, admin) = (running.listen, running.admin_shown.clone());
     tracing::info!(%listen, admin, revision = %running.policies.now().revision, "serving");
     if args.json {
@@ -80,7 +86,30 @@ pub async fn run(
             return Ok(ExitCode::from(4));
         }
     }
-    tracing::info!("stopping: what is in flight is finished first");
-    running.stop().await?;
+    tracing::info!("stopping: what is in flight is finished first; Ctrl-C or SIGTERM again stops at once");
+    tokio::select! {
+        stopped = running.stop() => stopped?,
+        _ = terminate.recv() => tracing::warn!("stopped at once; what got a receipt is there at the next start"),
+        _ = interrupt.recv() => tracing::warn!("stopped at once; what got a receipt is there at the next start"),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says why the gateway did not start, and gives the exit code.
+fn complain(error: &anyhow::Error) -> ExitCode {
+    let (said, code) = match error.downcast_ref::<policy::StartError>() {
+        // A report on files has its own headings and its own end.
+        Some(policy::StartError::Check(report)) => (report.trim_end().to_owned(), 1),
+        Some(policy::StartError::Build(missing)) => {
+            let missing: Vec<_> = missing.iter().map(|missing| format!("error: {missing}")).collect();
+            let help =
+                "a mapper comes in at the start by `--mapper FILE`; `crossdock plugin build` prints the file";
+            (format!("{}\n\nNothing was started.\n  help: {help}", missing.join("\n")), 1)
+        }
+        Some(policy::StartError::Read(_)) => (format!("error: {error:#}"), 2),
+        _ if error.is::<journal::Error>() => (format!("error: {error:#}"), 4),
+        _ => (format!("error: {error:#}"), 1),
+    };
+    anstream::eprintln!("{}", show::safe(&said));
+    ExitCode::from(code)
 }

@@ -40,6 +40,17 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// A time to the second, which is what a person compares; the milliseconds are in the JSON.
+pub fn second(value: &Value) -> String {
+    let text = text(value);
+    match text.split_once('.') {
+        Some((second, rest)) => {
+            format!("{second}{}", rest.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+        }
+        None => text,
+    }
+}
+
 /// Business keys as people read them: `order 8841-22, shipment 4711`.
 pub fn keys(value: &Value) -> String {
     let keys = value.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -73,4 +84,17 @@ pub fn excerpt(text: &str, lines: usize, indent: &str) -> String {
         let _ = writeln!(out, "{indent}… {} more lines", all.len() - lines);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_to_the_second_with_its_offset() {
+        assert_eq!(second(&"2026-11-25T08:03:21.155Z".into()), "2026-11-25T08:03:21Z");
+        assert_eq!(second(&"2026-11-25T08:03:21.5+01:00".into()), "2026-11-25T08:03:21+01:00");
+        assert_eq!(second(&"2026-11-25T08:03:21Z".into()), "2026-11-25T08:03:21Z");
+        assert_eq!(second(&Value::Null), "-");
+    }
 }

@@ -25,7 +25,7 @@ pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
-pub use live::{LiveMapper, Policies, Pushed, compiles, keep, read_checked};
+pub use live::{Error as StartError, LiveMapper, Policies, Pushed, compiles, keep, read_checked};
 pub use report::Report;
 pub use secrets::read_secret;
 pub use source::{Problem, ReadError, Source, read};

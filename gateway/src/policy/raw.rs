@@ -158,11 +158,42 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     };
     match serde_saphyr::from_str_with_options::<Spanned<Loose>>(text, options) {
         Ok(loose) => Ok(loose_to_node(loose, text)),
-        Err(error) => Err(SyntaxError {
-            at: error.location().map(|location| error_span(location, text)),
-            message: first_sentence(&error.without_snippet().render()),
-        }),
+        Err(error) => {
+            let at = error.location().map(|location| error_span(location, text));
+            Err(in_our_words(first_sentence(&error.without_snippet().render()), at, text))
+        }
     }
+}
+
+/// What the parser says of its own bounds, and of tabs, as somebody understands it who has only the file.
+fn in_our_words(said: String, at: Option<Span>, text: &str) -> SyntaxError {
+    if (said.contains("found a tab") || said.starts_with("tabs disallowed"))
+        && let Some(tab) = indenting_tab(text)
+    {
+        let message = "a tab indents this line; YAML takes spaces only".to_owned();
+        return SyntaxError { message, at: Some(Span { start: tab, end: tab + 1 }) };
+    }
+    let message = if said.starts_with("budget breached: Documents") {
+        "a second document begins here; a file holds one".to_owned()
+    } else if said.starts_with("alias replay limit exceeded") {
+        format!("the aliases of this file repeat more than {ALIAS_EVENTS_MAX} values")
+    } else {
+        said
+    };
+    SyntaxError { message, at }
+}
+
+/// The first tab that stands before anything else in its line.
+fn indenting_tab(text: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// What the parser says, without its own line and column: the report shows those.
@@ -389,5 +420,28 @@ mod tests {
                 let _ = node.json();
             }
         }
+    }
+
+    #[test]
+    fn a_tab_is_pointed_at_where_it_stands() {
+        let text = "api: x\nversions:\n  v1:\n\tstate: active\n";
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.message, "a tab indents this line; YAML takes spaces only");
+        assert_eq!(error.at.map(|at| at.start), text.find('\t'));
+    }
+
+    #[test]
+    fn bounds_are_told_without_the_words_of_the_parser() {
+        let two = parse("api: x\n---\napi: y\n").unwrap_err();
+        assert_eq!(two.message, "a second document begins here; a file holds one");
+        let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for (name, of) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d")] {
+            bomb += &format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 10].join(","));
+        }
+        let bomb = parse(&bomb).unwrap_err();
+        assert_eq!(
+            bomb.message,
+            format!("the aliases of this file repeat more than {ALIAS_EVENTS_MAX} values")
+        );
     }
 }

@@ -49,12 +49,12 @@ pub struct Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It is not there, not a folder or not ours to read.
-    #[error("policy folder {folder}: {source}")]
+    #[error("policy folder {folder}: {why}\n  help: name the folder that holds `gateway.yaml`")]
     Folder {
         /// Which.
         folder: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// More files than an estate has.
     #[error("policy folder {folder} holds more than {FILES_MAX} files")]
@@ -76,7 +76,7 @@ pub enum ReadError {
 /// # Errors
 /// The folder cannot be listed or is larger than any estate.
 pub fn read(folder: &Path) -> Result<Source, ReadError> {
-    let failed = |source| ReadError::Folder { folder: folder.to_owned(), source };
+    let failed = |why| ReadError::Folder { folder: folder.to_owned(), why };
     let root = folder.canonicalize().map_err(failed)?;
     let mut walk = Walk { root: &root, files: BTreeMap::new(), problems: Vec::new(), seen: 0, bytes: 0 };
     walk.folder(&root, "", 0).map_err(|stop| match stop {

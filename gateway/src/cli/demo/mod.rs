@@ -51,6 +51,7 @@ pub async fn run(args: DemoArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>)
     let mut estate =
         Estate::start(&|line| anstream::eprintln!("  {line}"), Arc::clone(&clock), random).await?;
     told.ready(&estate, started);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut held = true;
     let mut number = 0;
     let mut tell = |step: Step| {
@@ -58,7 +59,16 @@ pub async fn run(args: DemoArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>)
         held &= step.ok;
         told.step(number, &step);
     };
-    story::tell(&mut estate, &*clock, &mut tell).await?;
+    let cut_short = tokio::select! {
+        story = story::tell(&mut estate, &*clock, &mut tell) => { story?; None }
+        _ = interrupt.recv() => Some(130),
+        _ = terminate.recv() => Some(143),
+    };
+    if let Some(code) = cut_short {
+        // Its folder goes with the estate once nothing writes in it; a signal's own way to end would leave it behind.
+        estate.running.stop().await?;
+        return Ok(ExitCode::from(code));
+    }
     if args.once {
         estate.running.stop().await?;
         told.end(held, started);
@@ -66,9 +76,8 @@ pub async fn run(args: DemoArgs, clock: Arc<dyn Clock>, random: Arc<dyn Random>)
     }
     told.end(held, started);
     told.next(&estate, &estate.issuer.token(clock.now())?);
-    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     estate.running.stop().await?;

@@ -42,7 +42,7 @@ impl Folder {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Unreadable(format!(
-                    "the store in {} is in use by another process",
+                    "the store in {} is in use by another process\n  help: stop that `crossdock serve`, or give this one a folder of its own by `--data`",
                     path.display()
                 )));
             }
