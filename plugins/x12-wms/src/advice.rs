@@ -10,8 +10,8 @@ use crossdock_mapper::canonical::{
 use crate::heading::{Heading, is_qualifier, payment, product, totals, upc_case};
 use crate::line::{self, Before, Numbers};
 use crate::packs::{Mention, Packs};
-use crate::source::{Problems, Reading, Zones, excerpt};
 use crate::tables::{self, EQUIPMENT, WEIGHTS, name_of};
+use crossdock_x12::{Problems, Reading, Zones, excerpt};
 
 /// Reads a 945 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -344,7 +344,7 @@ impl<'d> Advice<'d> {
             references: heading.references,
             dispatched: dispatched.map(Time::actual),
             dates,
-            parties: heading.parties,
+            parties: heading.parties.list,
             carrier: self.carrier,
             equipment,
             lines: self.lines,

@@ -5,89 +5,19 @@ mod heading;
 mod line;
 mod order;
 mod packs;
-mod source;
 mod tables;
 mod write;
 
-use crossdock_edi::x12::{Delimiters, Document, Group, Severity, TransactionSet};
-use crossdock_mapper::{
-    Context, Diagnostic, Input, Location, Mapped, Mapper, Output, Recorded, Refusal, Reject,
-};
-
-use source::{Problems, Zones};
+use crossdock_edi::x12::TransactionSet;
+use crossdock_mapper::{Context, Event, Input, Mapped, Mapper, Output, Recorded, Refusal};
+use crossdock_x12::{Mapping, Problems, Values, Zones};
 
 /// The mapper.
 pub struct X12Wms;
 
 impl Mapper for X12Wms {
     fn to_canonical(context: &Context, document: &Input) -> Result<Mapped, Refusal> {
-        let document = read(context, &document.content).map_err(|error| {
-            let opened_by = match &error {
-                crossdock_edi::x12::Error::CutOff { opened_by, .. } => opened_by,
-                _ => "",
-            };
-            let place = Location::new("x12", opened_by).bytes(error.offset(), 0);
-            let diagnostic = Diagnostic::error(error.code(), error.to_string()).at(place);
-            match error.standard_code() {
-                Some(code) => diagnostic.standard_code(code),
-                None => diagnostic,
-            }
-        })?;
-        let mut mapped = Mapped::default();
-        let mut outside = Vec::new();
-        for finding in document.findings().iter().filter(|finding| finding.set.is_none()) {
-            match finding.severity {
-                Severity::Error => outside.push(diagnostic(finding)),
-                Severity::Warning => mapped.diagnostics.push(diagnostic(finding)),
-            }
-        }
-        // What stands between sets belongs to none of them, so no single set can answer for it.
-        if !outside.is_empty() {
-            return Err(outside.into());
-        }
-
-        for acknowledgement in document.acknowledgements().take(DIAGNOSTICS_MAX) {
-            let message = "this mapper does not read acknowledgements of interchanges".to_owned();
-            let at = Location::x12("TA1", acknowledgement.offset(), acknowledgement.length());
-            mapped.diagnostics.push(Diagnostic::warning("unsupported-acknowledgement", message).at(at));
-        }
-        document.groups().for_each(|group| check_group(group, &mut mapped.diagnostics));
-
-        let zones = Zones { zone: context.zone.as_deref() };
-        for set in document.sets() {
-            let of_set =
-                document.findings().iter().filter(|finding| finding.set == Some(set.index())).map(diagnostic);
-            let mut told: Vec<Diagnostic> = of_set.collect();
-            match map(set, &zones, &mut told) {
-                Some(event) => {
-                    mapped.events.push(event);
-                    mapped.diagnostics.append(&mut told);
-                }
-                None => mapped.rejects.push(Reject {
-                    unit: format!("ST*{}*{}", set.id(), set.control_number()),
-                    at: Location::x12(set.path(set.header(), 0), set.offset(), set.length()),
-                    diagnostics: told,
-                    ..Reject::default()
-                }),
-            }
-        }
-        if !mapped.events.is_empty() {
-            mapped.diagnostics.truncate(DIAGNOSTICS_MAX);
-            return Ok(mapped);
-        }
-        let mut all: Vec<Diagnostic> =
-            mapped.rejects.into_iter().flat_map(|reject| reject.diagnostics).collect();
-        if all.is_empty() {
-            let header = document.interchanges().find_map(|interchange| interchange.header());
-            let at = header.map_or(Location::new("x12", ""), |header| {
-                Location::x12("ISA", header.offset(), header.length())
-            });
-            let message = "the interchange holds no transaction set";
-            all.push(Diagnostic::error("no-transaction-set", message).standard_code("024").at(at));
-        }
-        all.append(&mut mapped.diagnostics);
-        all.truncate(DIAGNOSTICS_MAX);
-        Err(all.into())
+        crossdock_x12::read(&MAPPING, context, document)
     }
 
     fn from_canonical(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
@@ -97,88 +27,24 @@ impl Mapper for X12Wms {
 
 crossdock_mapper::export!(X12Wms);
 
-/// The host takes no more than this from one document.
-const DIAGNOSTICS_MAX: usize = 100;
+const MAPPING: Mapping<'_> = Mapping {
+    sets: &[("940", "OW"), ("945", "SW")],
+    versions: "003010"..="008060",
+    values: Values {
+        read: &[
+            "G62", "G69", "LX", "MAN", "N1", "N2", "N3", "N4", "N9", "NTE", "PER", "W01", "W03", "W05",
+            "W06", "W09", "W10", "W12", "W27", "W66", "W76",
+        ],
+        bounds: &[("NTE", 2, 4096), ("N9", 3, 4096), ("G69", 1, 512), ("W27", 6, 64), ("W27", 7, 128)],
+        keys: &[("W05", 2), ("W06", 2), ("W06", 4), ("W06", 5), ("N9", 2)],
+    },
+    map,
+};
 
-/// Reads a whole document, or a part with the delimiters of the ISA that encloses it.
-fn read<'a>(context: &Context, content: &'a [u8]) -> Result<Document<'a>, crossdock_edi::x12::Error> {
-    let envelope = context.part.as_ref().map(|part| part.envelope.trim_ascii_start()).unwrap_or_default();
-    match envelope.starts_with(b"ISA") && !content.trim_ascii_start().starts_with(b"ISA") {
-        true => Document::read_part(content, Delimiters::of_isa(envelope, 0)?),
-        false => Document::read(content),
-    }
-}
-
-/// Functional groups of the sets that are read here (element 479).
-const GROUPS: &[(&str, &str)] = &[("940", "OW"), ("945", "SW")];
-
-/// Whether a group is of the kind that its sets are, and of a version that has them as they are read here.
-fn check_group(group: Group<'_>, told: &mut Vec<Diagnostic>) {
-    let Some(header) = group.header() else { return };
-    let mut warn = |n: usize, code: &str, standard: &str, message: String| {
-        let (offset, length) = header
-            .element(n)
-            .map_or((header.offset(), header.length()), |element| (element.offset(), element.length()));
-        let at = Location::x12(format!("GS/{n}"), offset, length);
-        told.push(Diagnostic::warning(code, message).standard_code(standard).at(at));
-    };
-    let functional = header.value(1);
-    let mut others = group.sets().filter_map(|set| GROUPS.iter().find(|(id, _)| *id == set.id()));
-    if let Some((set, right)) = others.find(|(_, right)| *right != functional) {
-        let message = format!(
-            "a group of kind `{}` holds a {set}, which is of `{right}`",
-            source::excerpt(&functional)
-        );
-        warn(1, "functional-group", "1", message);
-    }
-    let version = header.value(8);
-    let known = version
-        .get(..6)
-        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()) && VERSIONS.contains(&number));
-    if !known && group.sets().any(|set| GROUPS.iter().any(|(id, _)| *id == set.id())) {
-        let message = format!("`{}` is no version that this mapper knows", source::excerpt(&version));
-        warn(8, "version", "2", message);
-    }
-}
-
-/// Versions with 940 and 945 as they are read here; an industry's suffix may follow.
-const VERSIONS: std::ops::RangeInclusive<&str> = "003010"..="008060";
-
-/// One set: its event, or what is wrong with it.
-fn map(
-    set: TransactionSet<'_>,
-    zones: &Zones<'_>,
-    told: &mut Vec<Diagnostic>,
-) -> Option<crossdock_mapper::Event> {
-    if !set.is_sound() {
-        return None;
-    }
-    let mut problems = Problems::new(set);
-    if matches!(&*set.id(), "940" | "945") {
-        source::check_values(set, &mut problems);
-    }
+fn map(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Vec<Event> {
     let event = match &*set.id() {
-        "945" => advice::read(set, zones, &mut problems),
-        "940" => order::read(set, zones, &mut problems),
-        other => {
-            let message = format!("this mapper reads 940 and 945, not {}", source::excerpt(other));
-            problems.error(set.header(), 1, "unsupported-set", "1", message);
-            None
-        }
+        "945" => advice::read(set, zones, problems),
+        _ => order::read(set, zones, problems),
     };
-    let (refused, list) = problems.finish();
-    told.extend(list);
-    event.filter(|_| !refused)
-}
-
-fn diagnostic(finding: &crossdock_edi::x12::Finding) -> Diagnostic {
-    let diagnostic = match finding.severity {
-        Severity::Error => Diagnostic::error(finding.code, &finding.message),
-        Severity::Warning => Diagnostic::warning(finding.code, &finding.message),
-    };
-    let diagnostic = diagnostic.at(Location::x12(&finding.path, finding.offset, finding.length));
-    match finding.standard_code {
-        Some(code) => diagnostic.standard_code(code),
-        None => diagnostic,
-    }
+    event.into_iter().collect()
 }

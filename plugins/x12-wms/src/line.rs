@@ -6,7 +6,7 @@ use crossdock_edi::x12::Segment;
 use crossdock_mapper::canonical::{Line, Lot, Note, Reference};
 
 use crate::heading::reference;
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
+use crossdock_x12::{Left, Problems, Reading, Zones, excerpt};
 
 /// One line while it is read.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use crossdock_mapper::canonical::{
 
 use crate::heading::{Heading, payment, product, totals, upc_case};
 use crate::line::{self, Before, Numbers};
-use crate::source::{Problems, Reading, Zones, excerpt};
 use crate::tables;
+use crossdock_x12::{Problems, Reading, Zones, excerpt};
 
 /// Reads a 940 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -227,7 +227,7 @@ impl Order {
                 order: order.clone(),
                 references: heading.references,
                 reason,
-                parties: heading.parties,
+                parties: heading.parties.list,
                 lines: self.lines,
                 notes: heading.notes,
                 extensions: left.into_extensions(),
@@ -252,7 +252,7 @@ impl Order {
             purpose: purpose.map(str::to_owned),
             references: heading.references,
             dates: heading.dates,
-            parties: heading.parties,
+            parties: heading.parties.list,
             carrier: self.carrier,
             temperature: self.temperature,
             lines: self.lines,

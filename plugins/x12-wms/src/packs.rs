@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crossdock_edi::x12::Segment;
 use crossdock_mapper::canonical::{Content, Decimal, Identifier, Line, Pack, Quantity};
 
-use crate::source::{Left, Reading};
 use crate::tables::{MARKS, name_of};
+use crossdock_x12::{Left, Reading};
 
 /// A pack that a line is in, as its segment says it.
 pub struct Mention {

@@ -7,11 +7,12 @@ use crossdock_mapper::canonical::{
 };
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
-use super::order::missing;
-use super::sheet::{
-    Kept, Sheet, leading_value, loop_number, loops, mode_code, place_pairs, products, scac, text, unit,
+use super::details::{
+    dates, leading_value, line_details, loop_number, loops, notes, place_pairs, products, references, totals,
 };
+use super::order::missing;
 use crate::tables::{EQUIPMENT, MARKS, WEIGHTS, code_of, line_status_code, payment_code};
+use crossdock_x12::{Kept, Sheet, mode_code, scac, text, unit};
 
 /// Kinds of references that W06 holds.
 const IN_W06: [&str; 6] = ["order", "shipment", "agent-shipment", "po", "master-reference", "link-sequence"];
@@ -20,8 +21,8 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     let kept = Kept::of(&shipment.extensions);
     let mut sheet = Sheet::default();
     identification(&mut sheet, &kept, shipment)?;
-    sheet.parties(&kept, &shipment.parties);
-    sheet.references(&kept, &shipment.references, &IN_W06);
+    sheet.parties(&kept, &shipment.parties, "PER");
+    references(&mut sheet, &kept, &shipment.references, &IN_W06);
     if shipment.equipment.len() > 1 {
         let place = Location::json_pointer("/equipment/1");
         return Err(Diagnostic::error("too-much-equipment", "a 945 names one piece of equipment")
@@ -40,8 +41,8 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     } else if let (Some(time), true) = (&shipment.dispatched, advice_date(shipment).is_some()) {
         sheet.date(&kept, "11", time);
     }
-    sheet.dates(&kept, &shipment.dates, &["advice"]);
-    sheet.notes(&kept, &shipment.notes);
+    dates(&mut sheet, &kept, &shipment.dates, &["advice"]);
+    notes(&mut sheet, &kept, &shipment.notes);
     sheet.kept_segments(&kept, &["W27", "W10", "W03"]);
     carrier(&mut sheet, &kept, shipment);
     sheet.kept_again(&kept, "W27");
@@ -63,7 +64,7 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
             index += 1;
         }
     }
-    sheet.totals(&kept, "W03", shipment.totals.as_ref())?;
+    totals(&mut sheet, &kept, "W03", shipment.totals.as_ref())?;
     Ok(sheet)
 }
 
@@ -192,7 +193,7 @@ fn item(
     values[18] = line.reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default();
     sheet.row(&kept, "W12", "W12", values);
     packs.within(sheet, &kept, line, common);
-    sheet.line_details(&kept, line);
+    line_details(sheet, &kept, line);
     Ok(())
 }
 

@@ -5,10 +5,11 @@ use crossdock_mapper::serde_json;
 use crossdock_mapper::{Diagnostic, Event, Location, Refusal};
 use serde::de::DeserializeOwned;
 
-use super::sheet::{
-    Kept, Sheet, leading_value, loop_number, loops, mode_code, place_pairs, products, scac, unit,
+use super::details::{
+    dates, leading_value, line_details, loop_number, loops, notes, place_pairs, products, references, totals,
 };
 use crate::tables::payment_code;
+use crossdock_x12::{Kept, Sheet, mode_code, scac, unit};
 
 /// Kinds of references that W05 holds.
 const IN_W05: [&str; 4] = ["order", "po", "link-sequence", "master-reference"];
@@ -46,10 +47,10 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     let kept = Kept::of(&order.extensions);
     let mut sheet = Sheet::default();
     identification(&mut sheet, &kept, status, &order.order, &order.references);
-    sheet.parties(&kept, &order.parties);
-    sheet.references(&kept, &order.references, &IN_W05);
-    sheet.dates(&kept, &order.dates, &[]);
-    sheet.notes(&kept, &order.notes);
+    sheet.parties(&kept, &order.parties, "PER");
+    references(&mut sheet, &kept, &order.references, &IN_W05);
+    dates(&mut sheet, &kept, &order.dates, &[]);
+    notes(&mut sheet, &kept, &order.notes);
     sheet.kept_segments(&kept, &["W09", "W66", "W76"]);
     if let Some(temperature) = &order.temperature {
         let ends = match (&temperature.set_point, &temperature.minimum, &temperature.maximum) {
@@ -75,7 +76,7 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     }
     sheet.kept_again(&kept, "W66");
     lines(&mut sheet, &order.lines)?;
-    sheet.totals(&kept, "W76", order.totals.as_ref())?;
+    totals(&mut sheet, &kept, "W76", order.totals.as_ref())?;
     Ok(sheet)
 }
 
@@ -117,7 +118,7 @@ fn item(sheet: &mut Sheet, line: &Line, index: usize) -> Result<(), Refusal> {
     place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
     values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
     sheet.row(&kept, "W01", "W01", values);
-    sheet.line_details(&kept, line);
+    line_details(sheet, &kept, line);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub struct Problems<'d> {
 }
 
 impl<'d> Problems<'d> {
+    /// Nothing so far.
     pub fn new(set: TransactionSet<'d>) -> Self {
         Self { set, list: Vec::new(), refused: false }
     }
@@ -61,39 +62,41 @@ impl<'d> Problems<'d> {
     }
 }
 
-/// Elements of these segments become fields of the model, and a field has room for so many bytes. The standard allows
-/// 80 characters in most places, so what is longer came from a broken file.
-const READ: &[&str] = &[
-    "G62", "G69", "LX", "MAN", "N1", "N2", "N3", "N4", "N9", "NTE", "PER", "W01", "W03", "W05", "W06", "W09",
-    "W10", "W12", "W27", "W66", "W76",
-];
+/// What the model can hold of a set's values.
+pub struct Values<'v> {
+    /// Segments whose elements become fields of the model.
+    pub read: &'v [&'v str],
+    /// Elements whose fields have another room than most, in bytes: text for people, and what becomes a part of a longer
+    /// identifier.
+    pub bounds: &'v [(&'v str, usize, usize)],
+    /// Elements that name a fact in its keys.
+    pub keys: &'v [(&'v str, usize)],
+}
+
+/// The room of a field in bytes. The standard allows 80 characters in most places, so what is longer came from a broken
+/// file.
 const BYTES_MAX: usize = 256;
 
-/// Elements with other bounds: text for people, and what becomes a part of a longer identifier.
-const OTHER_BOUNDS: &[(&str, usize, usize)] =
-    &[("NTE", 2, 4096), ("N9", 3, 4096), ("G69", 1, 512), ("W27", 6, 64), ("W27", 7, 128)];
-
-/// Elements that name a fact in its keys.
-const KEYS: &[(&str, usize)] = &[("W05", 2), ("W06", 2), ("W06", 4), ("W06", 5), ("N9", 2)];
-
-/// Tells of values that the model can't hold.
-pub fn check_values(set: TransactionSet<'_>, problems: &mut Problems<'_>) {
-    for segment in set.segments().iter().filter(|segment| READ.contains(&segment.name())) {
-        for (index, element) in segment.elements().enumerate() {
-            let n = index + 1;
-            let bound = OTHER_BOUNDS.iter().find(|(name, at, _)| (*name, *at) == (segment.name(), n));
-            let bound = bound.map_or(BYTES_MAX, |(_, _, bound)| *bound);
-            if element.length() > bound && element.value().len() > bound {
-                let message = format!("{} bytes, and {bound} are allowed here", element.value().len());
-                problems.error(segment, n, "element-too-long", "5", message);
-            }
-            let is_key = || KEYS.contains(&(segment.name(), n));
-            if element.bytes().iter().any(u8::is_ascii_control)
-                && is_key()
-                && element.value().contains(char::is_control)
-            {
-                let message = format!("`{}` has a control character", excerpt(&element.value()));
-                problems.error(segment, n, "invalid-character", "6", message);
+impl Values<'_> {
+    /// Tells of values that the model can't hold.
+    pub fn check(&self, set: TransactionSet<'_>, problems: &mut Problems<'_>) {
+        for segment in set.segments().iter().filter(|segment| self.read.contains(&segment.name())) {
+            for (index, element) in segment.elements().enumerate() {
+                let n = index + 1;
+                let bound = self.bounds.iter().find(|(name, at, _)| (*name, *at) == (segment.name(), n));
+                let bound = bound.map_or(BYTES_MAX, |(_, _, bound)| *bound);
+                if element.length() > bound && element.value().len() > bound {
+                    let message = format!("{} bytes, and {bound} are allowed here", element.value().len());
+                    problems.error(segment, n, "element-too-long", "5", message);
+                }
+                let is_key = || self.keys.contains(&(segment.name(), n));
+                if element.bytes().iter().any(u8::is_ascii_control)
+                    && is_key()
+                    && element.value().contains(char::is_control)
+                {
+                    let message = format!("`{}` has a control character", excerpt(&element.value()));
+                    problems.error(segment, n, "invalid-character", "6", message);
+                }
             }
         }
     }
@@ -101,11 +104,13 @@ pub fn check_values(set: TransactionSet<'_>, problems: &mut Problems<'_>) {
 
 /// One segment being read; it remembers which elements somebody asked for.
 pub struct Reading<'d> {
+    /// Which.
     pub segment: Segment<'d>,
     used: u64,
 }
 
 impl<'d> Reading<'d> {
+    /// Of this segment nothing was asked for yet.
     pub fn of(segment: Segment<'d>) -> Self {
         Self { segment, used: 0 }
     }
@@ -248,6 +253,7 @@ impl<'d> Reading<'d> {
 
 /// What is known about zones where a time carries none.
 pub struct Zones<'c> {
+    /// The sender's IANA zone, where the policy knows it.
     pub zone: Option<&'c str>,
 }
 
