@@ -13,5 +13,5 @@ pub mod tables;
 pub use document::{Mapping, read};
 pub use interchange::{Config, Group, write};
 pub use party::{Parties, is_country};
-pub use sheet::{Kept, Row, Sheet, clean, is_code, mode_code, scac, text, unit};
+pub use sheet::{Kept, Row, Sheet, clean, is_code, mode_code, moment, scac, text, unit};
 pub use source::{Left, Problems, Reading, Values, Zones, excerpt};

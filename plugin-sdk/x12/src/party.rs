@@ -7,6 +7,7 @@ use crate::source::{Left, Problems, Reading};
 use crate::tables::{PARTY_SCHEMES, ROLES, name_of};
 
 /// The parties of a set, or of one loop of it.
+#[derive(Clone)]
 pub struct Parties {
     /// As far as they are read.
     pub list: Vec<Party>,

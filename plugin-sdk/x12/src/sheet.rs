@@ -32,7 +32,12 @@ pub struct Kept<'e> {
 impl<'e> Kept<'e> {
     /// What an event's `extensions.x12` holds.
     pub fn of(extensions: &'e Extensions) -> Self {
-        let Some(Value::Object(x12)) = extensions.get("x12") else { return Self::default() };
+        extensions.get("x12").map(Self::of_value).unwrap_or_default()
+    }
+
+    /// What a value holds that has the form of `extensions.x12`.
+    pub fn of_value(x12: &'e Value) -> Self {
+        let Value::Object(x12) = x12 else { return Self::default() };
         let elements = x12.get("elements").and_then(Value::as_object).into_iter().flatten();
         let segments = x12.get("segments").and_then(Value::as_array).into_iter().flatten();
         Self {
@@ -161,16 +166,9 @@ impl Sheet {
 
     /// A G62; what is no date is left out, since the model holds a time that nobody could read as well.
     pub fn date(&mut self, kept: &Kept<'_>, code: &str, time: &Time) {
-        let Some(date) = time.date_digits() else { return };
-        let mut clock = time.time_digits().unwrap_or_default();
-        let fraction = fraction(time);
-        match fraction.is_empty() {
-            true if clock.ends_with("00") => clock.truncate(4),
-            true => {}
-            false => clock.push_str(&fraction),
+        if let Some([date, clock, zone]) = moment(time) {
+            self.row(kept, &format!("G62*{code}"), "G62", [code, &date, "", &clock, &zone]);
         }
-        let zone = if clock.is_empty() { String::new() } else { zone_code(time) };
-        self.row(kept, &format!("G62*{code}"), "G62", [code, &date, "", &clock, &zone]);
     }
 }
 
@@ -225,6 +223,20 @@ pub fn text(text: &Option<String>) -> String {
 /// Whether a text could be a code of X12: capital letters and digits.
 pub fn is_code(code: &str) -> bool {
     code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Date, time and time code (elements 373, 337, 623) of a time; none for what is no date.
+pub fn moment(time: &Time) -> Option<[String; 3]> {
+    let date = time.date_digits()?;
+    let mut clock = time.time_digits().unwrap_or_default();
+    let fraction = fraction(time);
+    match fraction.is_empty() {
+        true if clock.ends_with("00") => clock.truncate(4),
+        true => {}
+        false => clock.push_str(&fraction),
+    }
+    let zone = if clock.is_empty() { String::new() } else { zone_code(time) };
+    Some([date, clock, zone])
 }
 
 /// Tenths and hundredths of a second, which is all that element 337 holds.

@@ -178,6 +178,16 @@ impl<'d> Reading<'d> {
         self.number(n, what, problems).map(|number| Quantity::x12(number, &unit))
     }
 
+    /// Who pays the carrier (element 146); a code that says more is kept.
+    pub fn payment(&mut self, n: usize) -> Option<String> {
+        let code = self.some(n)?;
+        let payment = tables::payment(&code);
+        if tables::payment_code(payment).as_deref() != Some(&*code) {
+            self.keep(n);
+        }
+        Some(payment.to_owned())
+    }
+
     /// A date, with a time and its code where those elements are given and sent.
     pub fn time(
         &mut self,
@@ -258,7 +268,7 @@ pub struct Zones<'c> {
 }
 
 /// What the model has no place for: single elements by their place, and whole segments.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Left {
     elements: BTreeMap<String, String>,
     segments: Vec<Vec<String>>,
@@ -285,6 +295,18 @@ impl Left {
         let last = values.iter().rposition(|value| !value.is_empty()).unwrap_or_default();
         values.truncate(last + 1);
         self.segments.push(values);
+    }
+
+    /// Takes over what was left elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        for (place, value) in other.elements {
+            match place.rsplit_once('/').and_then(|(key, n)| Some((key, n.parse().ok()?))) {
+                Some((key, n)) => self.element(key, n, value),
+                None => drop(self.elements.insert(place, value)),
+            }
+        }
+        self.segments.extend(other.segments);
+        self.values.extend(other.values);
     }
 
     /// Something that was understood but that this kind of event has no place for.

@@ -7,7 +7,7 @@ use crossdock_mapper::canonical::{
     Reference, ShipmentDispatched, Time, Totals, units,
 };
 
-use crate::heading::{Heading, is_qualifier, payment, product, totals, upc_case};
+use crate::heading::{Heading, is_qualifier, product, totals, upc_case};
 use crate::line::{self, Before, Numbers};
 use crate::packs::{Mention, Packs};
 use crate::tables::{self, EQUIPMENT, WEIGHTS, name_of};
@@ -169,7 +169,7 @@ impl<'d> Advice<'d> {
         }
         carrier.identifiers.extend(reading.some(2).map(Identifier::scac));
         carrier.name = reading.some(3);
-        carrier.payment = payment(&mut reading, 4);
+        carrier.payment = reading.payment(4);
         let kind = reading.some(5).map(|code| name_of(EQUIPMENT, &code));
         let number = format!("{}{}", reading.take(6), reading.take(7));
         if kind.is_some() || !number.is_empty() {

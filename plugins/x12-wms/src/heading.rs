@@ -3,7 +3,7 @@
 use crossdock_edi::x12::Segment;
 use crossdock_mapper::canonical::{Dated, Identifier, Item, Note, Quantity, Reference, Time, Totals};
 
-use crate::tables::{self, DATES, NOTES, PRODUCTS, REFERENCES, code_of, name_of};
+use crate::tables::{DATES, NOTES, PRODUCTS, REFERENCES, code_of, name_of};
 use crossdock_x12::{Left, Parties, Problems, Reading, Zones, excerpt};
 
 /// The heading of a set as far as it is read.
@@ -103,16 +103,6 @@ pub fn reference(segment: Segment<'_>, left: &mut Left) -> Option<Reference> {
         Reference::new(&name_of(REFERENCES, &qualifier), &*value).source(&format!("N9*{qualifier}"));
     reading.leave(&format!("N9*{qualifier}*{value}"), left);
     Some(reference)
-}
-
-/// Who pays the carrier (element 146); a code that says more is kept.
-pub fn payment(reading: &mut Reading<'_>, n: usize) -> Option<String> {
-    let code = reading.some(n)?;
-    let payment = tables::payment(&code);
-    if tables::payment_code(payment).as_deref() != Some(&*code) {
-        reading.keep(n);
-    }
-    Some(payment.to_owned())
 }
 
 /// The totals of W03 or W76: units, weight, volume.

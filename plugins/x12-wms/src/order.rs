@@ -7,7 +7,7 @@ use crossdock_mapper::canonical::{
     Quantity, Reference, Temperature, Totals,
 };
 
-use crate::heading::{Heading, payment, product, totals, upc_case};
+use crate::heading::{Heading, product, totals, upc_case};
 use crate::line::{self, Before, Numbers};
 use crate::tables;
 use crossdock_x12::{Problems, Reading, Zones, excerpt};
@@ -130,7 +130,7 @@ impl Order {
         }
         let mut reading = Reading::of(segment);
         let carrier = self.carrier.get_or_insert_default();
-        carrier.payment = payment(&mut reading, 1);
+        carrier.payment = reading.payment(1);
         if let Some(mode) = reading.some(2) {
             carrier.mode = Some(tables::mode(&mode).to_owned());
             carrier.source_mode = Some(mode);
