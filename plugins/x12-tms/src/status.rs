@@ -1,0 +1,346 @@
+//! 214, shipment status: each AT7 is a point on the way, or the delivery.
+
+use crossdock_edi::x12::{Segment, TransactionSet};
+use crossdock_mapper::Event;
+use crossdock_mapper::canonical::{
+    Address, Carrier, Classifier, Code, Equipment, Identifier, Milestone, Place, Proof, Reference,
+    ShipmentDelivered, ShipmentMilestone, Time, Totals,
+};
+use crossdock_x12::{Problems, Reading, Zones, excerpt};
+
+use crate::facts::{Facts, identified};
+use crate::tables::{self, APPOINTMENTS, EQUIPMENT, code_of, name_of};
+use crate::tender::own_leg;
+
+/// Reads a 214 into an event for each status; none when a problem is an error.
+pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Vec<Event> {
+    let mut report = Report::default();
+    for segment in set.segments().iter().skip(1) {
+        report.segment(segment, zones, problems);
+    }
+    report.end_loop();
+    if !report.saw_beginning {
+        let message = "the B10 that identifies the shipment is missing".to_owned();
+        problems.error(set.header(), 0, "segment-missing", "5", message);
+    } else if report.events.is_empty() && !problems.refused() {
+        let message = "no AT7 says where the shipment stands".to_owned();
+        problems.error(set.header(), 0, "segment-missing", "5", message);
+    }
+    report.events
+}
+
+#[derive(Default)]
+struct Report<'d> {
+    saw_beginning: bool,
+    shipment: String,
+    heading: Facts,
+    carrier: Carrier,
+    /// One loop: LX, or a package (CD3) or order (PRF) in it.
+    within: Option<Loop<'d>>,
+    events: Vec<Event>,
+}
+
+#[derive(Clone, Default)]
+struct Loop<'d> {
+    facts: Facts,
+    stop: Option<String>,
+    signed_by: Option<String>,
+    statuses: Vec<Status<'d>>,
+}
+
+/// One AT7 with its MS1 and MS2.
+#[derive(Clone)]
+struct Status<'d> {
+    segment: Segment<'d>,
+    time: Time,
+    place: Option<Place>,
+    equipment: Option<Equipment>,
+    facts: Facts,
+}
+
+impl<'d> Report<'d> {
+    fn segment(&mut self, segment: Segment<'d>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
+        match segment.name() {
+            "SE" => {}
+            "B10" => self.beginning(segment, problems),
+            "LX" => {
+                self.end_loop();
+                self.within = Some(Loop::default());
+            }
+            // A package or an order has statuses of its own; what the loop said before them is said of it too.
+            "CD3" | "PRF" => {
+                let before = self.within.as_ref().map(|open| open.facts.clone()).unwrap_or_default();
+                self.end_loop();
+                let mut open = Loop { facts: before, ..Loop::default() };
+                let mut reading = Reading::of(segment);
+                if segment.name() == "PRF" {
+                    let order = reading.some(1).map(|value| Reference::new("po", value).source("PRF/1"));
+                    open.facts.references.extend(order);
+                }
+                reading.leave(segment.name(), &mut open.facts.left);
+                self.within = Some(open);
+            }
+            "AT7" => {
+                // Some senders leave LX out.
+                let shipment = self.within.get_or_insert_default();
+                shipment.statuses.extend(status(segment, zones, problems));
+            }
+            "MS3" if self.within.is_none() => own_leg(segment, &mut self.carrier, &mut self.heading),
+            _ => match &mut self.within {
+                Some(open) => open.segment(segment, zones, problems),
+                None => mark_or_fact(segment, &mut self.heading, zones, problems),
+            },
+        }
+    }
+
+    fn beginning(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
+        if std::mem::replace(&mut self.saw_beginning, true) {
+            return problems.error(
+                segment,
+                0,
+                "segment-repeated",
+                "5",
+                "B10 stands twice in one set".to_owned(),
+            );
+        }
+        let mut reading = Reading::of(segment);
+        let (pro, shipment) = (reading.some(1), reading.some(2));
+        self.carrier.identifiers.extend(reading.some(3).map(Identifier::scac));
+        if let Some(pro) = &pro {
+            self.heading.references.push(Reference::new("pro", pro).source("B10/1"));
+        }
+        match shipment.or(pro) {
+            Some(shipment) => self.shipment = shipment,
+            None => {
+                let message = "neither the carrier's number nor the shipment's is there".to_owned();
+                problems.error(segment, 2, "element-missing", "1", message);
+            }
+        }
+        reading.leave("B10", &mut self.heading.left);
+    }
+
+    /// Makes events of the statuses of a loop, once everything that it says of them is read.
+    fn end_loop(&mut self) {
+        let Some(open) = self.within.take() else { return };
+        for status in &open.statuses {
+            let event = self.event(&open, status);
+            self.events.push(event);
+        }
+    }
+
+    fn event(&self, open: &Loop<'_>, status: &Status<'_>) -> Event {
+        let mut facts = self.heading.clone();
+        for more in [open.facts.clone(), status.facts.clone()] {
+            facts.references.extend(more.references);
+            facts.parties.list.extend(more.parties.list);
+            facts.notes.extend(more.notes);
+            facts.totals = more.totals.or(facts.totals);
+            facts.equipment.extend(more.equipment);
+            facts.left.merge(more.left);
+        }
+        facts.equipment.splice(0..0, status.equipment.clone());
+        // A status has one date; others, which stand with a party, have no place.
+        facts.left.value("dates", &facts.dates);
+        let code = |n: usize| status.segment.value(n).into_owned();
+        let (said, appointment) = (code(1), code(3));
+        let carrier = Some(self.carrier.clone()).filter(|carrier| *carrier != Carrier::default());
+        let totals = facts.totals.filter(|totals| *totals != Totals::default());
+
+        let key = if said.is_empty() { &appointment } else { &said };
+        let reason = if said.is_empty() { code(4) } else { code(2) };
+        let moment =
+            [status.time.date_digits(), status.time.time_digits()].map(Option::unwrap_or_default).concat();
+        let place = status.place.as_ref().and_then(place_key);
+        let equipment = status.equipment.as_ref().and_then(|equipment| equipment.identifiers.first());
+        let package = ["tracking", "package", "sscc"]
+            .into_iter()
+            .find_map(|kind| Reference::find(&facts.references, kind));
+        let scac = self.carrier.identifiers.first();
+        let keys = [
+            ("scac", scac.map(|scac| scac.value.clone())),
+            ("status", Some(key.clone())),
+            ("reason", Some(reason.clone())),
+            ("time", Some(moment)),
+            ("stop", open.stop.clone()),
+            ("place", place),
+            ("equipment", equipment.map(|equipment| equipment.value.clone())),
+            ("package", package.map(str::to_owned)),
+        ];
+        let named = keys
+            .into_iter()
+            .filter_map(|(kind, value)| Some((kind, value.filter(|value| !value.is_empty())?)));
+        let finish = |event: Event| {
+            named
+                .fold(event.natural_key("shipment", &self.shipment), |event, (kind, value)| {
+                    event.natural_key(kind, value.chars().take(80).collect::<String>())
+                })
+                .order_key("shipment", &self.shipment)
+                .occurred_at(&status.time)
+        };
+
+        let list = |name: &str, code: String| Code { list: Some(name.to_owned()), code, text: None };
+        if tables::is_delivered(&said) {
+            let mut reading = Reading::of(status.segment);
+            for n in [5, 6, 7] {
+                reading.take(n);
+            }
+            if said == "D1" {
+                reading.take(1);
+            }
+            if reason == "NS" {
+                reading.take(2);
+            }
+            reading.leave("AT7", &mut facts.left);
+            let signed = open.signed_by.clone();
+            return finish(Event::new(&ShipmentDelivered {
+                shipment: self.shipment.clone(),
+                references: facts.references,
+                delivered: status.time.clone().actual(),
+                place: status.place.clone(),
+                proof: signed.map(|name| Proof { signed_by: Some(name), ..Proof::default() }),
+                parties: facts.parties.list,
+                carrier,
+                equipment: facts.equipment,
+                totals,
+                notes: facts.notes,
+                extensions: {
+                    if let Some(stop) = &open.stop {
+                        facts.left.value("stop", stop);
+                    }
+                    facts.left.into_extensions()
+                },
+                ..ShipmentDelivered::default()
+            }));
+        }
+        let (milestone, classifier) = match said.is_empty() {
+            true => (Milestone::Appointment, Classifier::Planned),
+            false => tables::status(&said).unwrap_or((Milestone::Other, Classifier::Actual)),
+        };
+        let mut reading = Reading::of(status.segment);
+        let own: &[usize] = if said.is_empty() { &[3, 4, 5, 6, 7] } else { &[1, 2, 5, 6, 7] };
+        own.iter().for_each(|n| drop(reading.take(*n)));
+        reading.leave("AT7", &mut facts.left);
+        if let Some(name) = &open.signed_by {
+            facts.left.value("signed_by", name);
+        }
+        finish(Event::new(&ShipmentMilestone {
+            shipment: self.shipment.clone(),
+            milestone,
+            status: Some(list(if said.is_empty() { "x12-1652" } else { "x12-1650" }, key.clone())),
+            reason: (!reason.is_empty()).then(|| list("x12-1651", reason)),
+            references: facts.references,
+            happened: Time { classifier: Some(classifier), ..status.time.clone() },
+            place: status.place.clone(),
+            stop: open.stop.clone(),
+            parties: facts.parties.list,
+            carrier,
+            equipment: facts.equipment,
+            totals,
+            notes: facts.notes,
+            extensions: facts.left.into_extensions(),
+            ..ShipmentMilestone::default()
+        }))
+    }
+}
+
+impl Loop<'_> {
+    fn segment(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
+        match (segment.name(), self.statuses.last_mut()) {
+            ("MS1", Some(status)) if status.place.is_none() => status.place(segment),
+            ("MS2", Some(status)) if status.equipment.is_none() => status.equipment(segment),
+            // The number of the stop within the shipment.
+            ("L11", _) if segment.value(2) == "QN" && segment.has(1) && self.stop.is_none() => {
+                let mut reading = Reading::of(segment);
+                self.stop = reading.some(1);
+                reading.take(2);
+                reading.leave("L11*QN", &mut self.facts.left);
+            }
+            ("NM1", _) if self.signed_by.is_none() && segment.has(3) => {
+                let mut reading = Reading::of(segment);
+                let names = [reading.some(4), reading.some(3)];
+                self.signed_by = Some(names.into_iter().flatten().collect::<Vec<_>>().join(" "));
+                reading.keep(3);
+                reading.keep(4);
+                reading.leave("NM1", &mut self.facts.left);
+            }
+            _ => mark_or_fact(segment, &mut self.facts, zones, problems),
+        }
+    }
+}
+
+impl Status<'_> {
+    /// MS1: city, state, country; degrees are kept as they were sent.
+    fn place(&mut self, segment: Segment<'_>) {
+        let mut reading = Reading::of(segment);
+        let mut address = Address { city: reading.some(1), region: reading.some(2), ..Address::default() };
+        let country = segment.value(3);
+        if crossdock_x12::is_country(&country) {
+            address.country = reading.some(3);
+        }
+        address.postal_code = reading.some(8);
+        reading.leave("MS1", &mut self.facts.left);
+        if address != Address::default() {
+            self.place = Some(Place { address: Some(address), ..Place::default() });
+        }
+    }
+
+    /// MS2: whose trailer it is, its number and kind.
+    fn equipment(&mut self, segment: Segment<'_>) {
+        let mut reading = Reading::of(segment);
+        let kind = reading.some(3).map(|code| name_of(EQUIPMENT, &code));
+        if code_of(EQUIPMENT, kind.as_deref().unwrap_or_default()).as_deref() != Some(&*segment.value(3)) {
+            reading.keep(3);
+        }
+        let number = reading.take(2).into_owned();
+        reading.leave("MS2", &mut self.facts.left);
+        let identifiers: Vec<_> = identified(kind.as_deref(), number).into_iter().collect();
+        if kind.is_some() || !identifiers.is_empty() {
+            self.equipment = Some(Equipment { kind, identifiers, ..Equipment::default() });
+        }
+    }
+}
+
+/// An AT7 with its time; none where it has no time that could be read.
+fn status<'d>(segment: Segment<'d>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Status<'d>> {
+    let (said, appointment) = (segment.value(1), segment.value(3));
+    if said.is_empty() && appointment.is_empty() {
+        let message = "neither a status nor an appointment is there".to_owned();
+        problems.error(segment, 1, "element-missing", "2", message);
+    } else if !said.is_empty() && tables::status(&said).is_none() && !tables::is_delivered(&said) {
+        let message =
+            format!("`{}` is no status that this mapper knows; it is kept as it is", excerpt(&said));
+        problems.warning(segment, 1, "unknown-status", "7", message);
+    } else if said.is_empty() && !APPOINTMENTS.contains(&&*appointment) {
+        let message = format!("`{}` is no status of an appointment", excerpt(&appointment));
+        problems.warning(segment, 3, "unknown-status", "7", message);
+    }
+    let time = Reading::of(segment).time(5, Some((6, 7)), zones, problems);
+    if time.is_none() && !segment.has(5) {
+        problems.error(segment, 5, "element-missing", "1", "the status has no date".to_owned());
+    }
+    Some(Status { segment, time: time?, place: None, equipment: None, facts: Facts::default() })
+}
+
+/// MAN names packages; everything else is as in other sets.
+fn mark_or_fact(segment: Segment<'_>, facts: &mut Facts, zones: &Zones<'_>, problems: &mut Problems<'_>) {
+    if segment.name() != "MAN" || !segment.has(2) {
+        return facts.read(segment, zones, problems);
+    }
+    let mut reading = Reading::of(segment);
+    let (code, value) = (reading.take(1), reading.take(2));
+    let kind = match &*code {
+        "GM" => "sscc",
+        "CP" => "tracking",
+        _ => "package",
+    };
+    reading.leave(&format!("MAN*{code}*{value}"), &mut facts.left);
+    facts.references.push(Reference::new(kind, &*value).source(&format!("MAN*{code}")));
+}
+
+/// City and state, as far as they are there.
+fn place_key(place: &Place) -> Option<String> {
+    let address = place.address.as_ref()?;
+    let parts: Vec<&str> =
+        [&address.city, &address.region].into_iter().flatten().map(String::as_str).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
