@@ -37,11 +37,25 @@ struct Report<'d> {
     carrier: Carrier,
     /// One loop: LX, or a package (CD3) or order (PRF) in it.
     within: Option<Loop<'d>>,
+    /// What the LX said before its first order or package.
+    of_shipment: Facts,
+    /// What the order said before its first package.
+    of_order: Option<Facts>,
     events: Vec<Event>,
 }
 
-#[derive(Clone, Default)]
+/// What a loop is about.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Level {
+    #[default]
+    Shipment,
+    Order,
+    Package,
+}
+
+#[derive(Default)]
 struct Loop<'d> {
+    level: Level,
     facts: Facts,
     stop: Option<String>,
     signed_by: Option<String>,
@@ -49,7 +63,6 @@ struct Loop<'d> {
 }
 
 /// One AT7 with its MS1 and MS2.
-#[derive(Clone)]
 struct Status<'d> {
     segment: Segment<'d>,
     time: Time,
@@ -67,19 +80,7 @@ impl<'d> Report<'d> {
                 self.end_loop();
                 self.within = Some(Loop::default());
             }
-            // A package or an order has statuses of its own; what the loop said before them is said of it too.
-            "CD3" | "PRF" => {
-                let before = self.within.as_ref().map(|open| open.facts.clone()).unwrap_or_default();
-                self.end_loop();
-                let mut open = Loop { facts: before, ..Loop::default() };
-                let mut reading = Reading::of(segment);
-                if segment.name() == "PRF" {
-                    let order = reading.some(1).map(|value| Reference::new("po", value).source("PRF/1"));
-                    open.facts.references.extend(order);
-                }
-                reading.leave(segment.name(), &mut open.facts.left);
-                self.within = Some(open);
-            }
+            "CD3" | "PRF" => self.begin_within(segment),
             "AT7" => {
                 // Some senders leave LX out.
                 let shipment = self.within.get_or_insert_default();
@@ -91,6 +92,32 @@ impl<'d> Report<'d> {
                 None => mark_or_fact(segment, &mut self.heading, zones, problems),
             },
         }
+    }
+
+    /// A package (CD3) or an order (PRF) has statuses of its own. What the loop said before the first of them is said of
+    /// each, and what the order said of each of its packages.
+    fn begin_within(&mut self, segment: Segment<'_>) {
+        let (is_order, before) = (segment.name() == "PRF", self.within.take().unwrap_or_default());
+        match before.level {
+            Level::Shipment => {
+                self.of_shipment = before.facts.clone();
+                self.of_order = None;
+            }
+            Level::Order => self.of_order = Some(before.facts.clone()),
+            Level::Package => {}
+        }
+        self.within = Some(before);
+        self.end_loop();
+        let order = self.of_order.clone().filter(|_| !is_order);
+        let mut open = Loop { facts: order.unwrap_or_else(|| self.of_shipment.clone()), ..Loop::default() };
+        open.level = if is_order { Level::Order } else { Level::Package };
+        let mut reading = Reading::of(segment);
+        if is_order {
+            let order = reading.some(1).map(|value| Reference::new("po", value).source("PRF/1"));
+            open.facts.references.extend(order);
+        }
+        reading.leave(segment.name(), &mut open.facts.left);
+        self.within = Some(open);
     }
 
     fn beginning(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {

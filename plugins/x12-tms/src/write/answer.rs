@@ -1,10 +1,10 @@
 //! 990 from `shipment.tender-accepted` and `shipment.tender-declined`.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Carrier, ShipmentTenderAccepted, ShipmentTenderDeclined};
+use crossdock_mapper::canonical::{Carrier, Line, ShipmentTenderAccepted, ShipmentTenderDeclined};
 use crossdock_x12::{Kept, Sheet, scac};
 
-use super::common::{dates, equipment, kept_value, missing, notes, own_code, references, stops};
+use super::common::{dates, equipment, kept_list, missing, notes, own_code, references, stops};
 use crate::tables::{CHARGES, code_of};
 
 pub fn accepted(answer: &ShipmentTenderAccepted) -> Result<Sheet, Refusal> {
@@ -83,10 +83,7 @@ fn sheet(
     notes(&mut sheet, &kept, &answer.notes, "K1");
     sheet.parties(&kept, &answer.parties, "G61");
     sheet.kept_segments(&kept, &[]);
-    let lines = kept_value(&answer.extensions, "lines").map(ToString::to_string);
-    let lines: Vec<_> = lines
-        .and_then(|text| crossdock_mapper::serde_json::from_slice(text.as_bytes()).ok())
-        .unwrap_or_default();
+    let lines: Vec<Line> = kept_list(&answer.extensions, "lines");
     stops(&mut sheet, &answer.extensions, "stops", &answer.stops, &lines, "N9")?;
     Ok(sheet)
 }

@@ -4,9 +4,10 @@ use crossdock_mapper::canonical::{
     Dated, Equipment, Extensions, Line, Note, Party, Place, Quantity, Reference, Stop, Temperature, Totals,
     units,
 };
-use crossdock_mapper::serde_json::Value;
-use crossdock_mapper::{Diagnostic, Location, Refusal};
+use crossdock_mapper::{Diagnostic, Location, Refusal, serde_json};
 use crossdock_x12::{Kept, Sheet, clean, is_code, unit};
+
+use serde::de::DeserializeOwned;
 
 use super::goods;
 use crate::stops::{self, has_unit};
@@ -222,8 +223,15 @@ fn party(place: &Place, stop: &Stop) -> Party {
 }
 
 /// A value that was kept with an event because its kind has no place for it.
-pub fn kept_value<'e>(extensions: &'e Extensions, name: &str) -> Option<&'e Value> {
-    extensions.get("x12")?.get(name)
+pub fn kept_value<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Option<T> {
+    // By way of text, for which the model has its code already.
+    let text = extensions.get("x12")?.get(name)?.to_string();
+    serde_json::from_slice(text.as_bytes()).ok()
+}
+
+/// A list of such values; empty where nothing was kept.
+pub fn kept_list<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Vec<T> {
+    kept_value(extensions, name).unwrap_or_default()
 }
 
 /// The first reference of a kind that came from a place, or from no segment of X12 at all.

@@ -72,11 +72,10 @@ pub fn line(sheet: &mut Sheet, line: &Line) -> Result<(), Refusal> {
     let mut words = line.item.description.iter().chain(
         line.notes.iter().filter(|note| note.kind.as_deref() == Some("description")).map(|note| &note.text),
     );
-    let commodity = line
-        .item
-        .identifiers
-        .iter()
-        .find_map(|identifier| Some((code_of(COMMODITIES, &identifier.scheme)?, &identifier.value)));
+    let commodity = line.item.identifiers.iter().find_map(|identifier| {
+        let listed = COMMODITIES.iter().find(|(_, scheme)| *scheme == identifier.scheme);
+        listed.map(|(qualifier, _)| (*qualifier, &identifier.value))
+    });
     if has_lading {
         let mut values = vec![String::new(); 13];
         if form.len() == 3 {
@@ -102,7 +101,7 @@ pub fn line(sheet: &mut Sheet, line: &Line) -> Result<(), Refusal> {
     if first.is_some() || commodity.is_some() || kept.has("L5") || (!is_order && !has_lading && !has_hazards)
     {
         let (qualifier, code) =
-            commodity.as_ref().map_or(("", ""), |(qualifier, code)| (&**qualifier, &***code));
+            commodity.as_ref().map_or(("", ""), |(qualifier, code)| (*qualifier, code.as_str()));
         sheet.row(&kept, "L5", "L5", ["", &text(&first.cloned()), code, qualifier]);
     }
     for more in words {

@@ -1,11 +1,11 @@
 //! 210 from `freight.invoiced`.
 
 use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Quantity, Stop};
-use crossdock_mapper::{Refusal, serde_json};
+use crossdock_mapper::Refusal;
 use crossdock_x12::{Kept, Sheet, clean, mode_code, scac, text};
 
 use super::common::{
-    dates, equipment, kept_value, leading, missing, notes, own_code, references, stops, temperature,
+    dates, equipment, kept_list, leading, missing, notes, own_code, references, stops, temperature,
     volume_letter, weight_letter,
 };
 use crate::money::{cents, opposite};
@@ -35,10 +35,7 @@ pub fn sheet(invoice: &Invoice) -> Result<Sheet, Refusal> {
     equipment(&mut sheet, &kept, &invoice.equipment);
     temperature(&mut sheet, &kept, None);
     sheet.kept_segments(&kept, &["L3"]);
-    // By way of text, for which the model has its code already.
-    let kept_stops = kept_value(&invoice.extensions, "stops").map(ToString::to_string);
-    let kept_stops: Vec<Stop> =
-        kept_stops.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or_default();
+    let kept_stops: Vec<Stop> = kept_list(&invoice.extensions, "stops");
     stops(&mut sheet, &invoice.extensions, "stops_left", &kept_stops, &[], "N9")?;
     for (index, line) in invoice.lines.iter().enumerate() {
         self::line(&mut sheet, line, index)?;

@@ -1,18 +1,19 @@
 //! 214 from `shipment.milestone` and `shipment.delivered`.
 
 use crossdock_mapper::canonical::{
-    Classifier, Milestone, Place, Reference, ShipmentDelivered, ShipmentMilestone,
+    Classifier, Dated, Milestone, Place, Reference, ShipmentDelivered, ShipmentMilestone,
 };
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use crossdock_x12::{Kept, Sheet, clean, mode_code, moment, scac};
 
-use super::common::{leading, missing, notes, own_code, references, weights};
+use super::common::{dates, kept_list, leading, missing, notes, own_code, references, weights};
 use crate::tables::{EQUIPMENT, code_of, status, status_code};
 
 pub fn milestone(milestone: &ShipmentMilestone) -> Result<Sheet, Refusal> {
     if milestone.milestone == Milestone::Appointment {
         let own = own_code("x12-1652", milestone.status.as_ref());
-        let reason = own_code("x12-1651", milestone.reason.as_ref()).unwrap_or("NA");
+        let reason = own_code("x12-1651", milestone.reason.as_ref());
+        let reason = reason.unwrap_or(if own.is_some() { "" } else { "NA" });
         return sheet(milestone, ["", "", own.unwrap_or("AB"), reason], None);
     }
     let expected = matches!(milestone.happened.classifier, Some(Classifier::Estimated | Classifier::Planned));
@@ -63,6 +64,7 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
         sheet.row(&Kept::default(), "K1", "K1", [clean(&format!("SIGNED BY {name}"))]);
     }
     sheet.parties(&kept, &milestone.parties, "G61");
+    dates(&mut sheet, &kept, &kept_list::<Dated>(&milestone.extensions, "dates"));
     if carrier.mode.is_some() {
         sheet.row(&kept, &format!("MS3*{scac}"), "MS3", [&*scac, "B", "", &mode_code(&carrier)]);
     }

@@ -1,7 +1,7 @@
 //! 204 from `shipment.tendered` and `shipment.cancelled`.
 
 use crossdock_mapper::canonical::{Carrier, Money, ShipmentCancelled, ShipmentTendered};
-use crossdock_mapper::{Refusal, serde_json};
+use crossdock_mapper::Refusal;
 use crossdock_x12::{Kept, Sheet, mode_code, scac};
 
 use super::common::{
@@ -22,10 +22,7 @@ pub fn tendered(tender: &ShipmentTendered) -> Result<Sheet, Refusal> {
 
 /// A cancellation is a tender with another purpose; what it has no place for was kept with it.
 pub fn cancelled(cancelled: &ShipmentCancelled) -> Result<Sheet, Refusal> {
-    let kept = kept_value(&cancelled.extensions, "tender");
-    // By way of text, for which the model has its code already.
-    let mut tender: ShipmentTendered =
-        kept.and_then(|kept| serde_json::from_slice(kept.to_string().as_bytes()).ok()).unwrap_or_default();
+    let mut tender: ShipmentTendered = kept_value(&cancelled.extensions, "tender").unwrap_or_default();
     tender.shipment.clone_from(&cancelled.shipment);
     tender.references.clone_from(&cancelled.references);
     tender.parties.clone_from(&cancelled.parties);
