@@ -3,6 +3,7 @@
 //!
 //! A mapper says which sets it reads and how; envelopes, findings, places and what is left over are the same for all.
 
+mod acknowledge;
 mod document;
 mod interchange;
 mod party;
@@ -10,6 +11,7 @@ mod sheet;
 mod source;
 pub mod tables;
 
+pub use acknowledge::acknowledge;
 pub use document::{Mapping, read};
 pub use interchange::{Config, Group, write};
 pub use party::{Parties, is_country};

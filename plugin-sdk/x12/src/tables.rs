@@ -45,6 +45,14 @@ pub const ROLES: &[(&str, &str)] = &[
     ("SU", "supplier"),
     ("MA", "mark-for"),
     ("OB", "ordered-by"),
+    ("PR", "payer"),
+    ("RI", "remit-to"),
+    ("BK", "broker"),
+    ("NP", "notify"),
+    ("N1", "notify"),
+    ("FW", "forwarder"),
+    ("PU", "pick-up"),
+    ("DT", "destination-terminal"),
 ];
 
 /// Element 66, identification code qualifier (N103). A value under 9 is a DUNS number with four more digits even when
@@ -56,6 +64,9 @@ pub const PARTY_SCHEMES: &[(&str, &str)] = &[
     ("91", "seller"),
     ("92", "buyer"),
     ("2", "scac"),
+    ("25", "carrier-customer"),
+    ("93", "originator"),
+    ("94", "destination"),
     ("ZZ", "mutual"),
 ];
 
@@ -173,7 +184,7 @@ pub const EQUIPMENT: &[(&str, &str)] =
 
 /// Element 363, note reference (NTE01).
 pub const NOTES: &[(&str, &str)] =
-    &[("WHI", "warehouse"), ("DEL", "delivery"), ("GEN", "general"), ("ORI", "order"), ("LAB", "label")];
+    &[("WHI", "warehouse"), ("DEL", "delivery"), ("GEN", "general"), ("ORI", "order"), ("LAB", "label"), ("LOI", "loading"), ("SPH", "special-handling")];
 
 /// Element 187, weight qualifier (W1211).
 pub const WEIGHTS: &[(&str, &str)] = &[("G", "gross-weight"), ("N", "net-weight"), ("A3", "shipped-weight")];

@@ -21,6 +21,8 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             "B1" => response.beginning(segment, zones, problems),
             "V9" => response.reason(segment),
             "L9" => response.charge(segment, problems),
+            // An answer has no goods of its own.
+            "AT8" | "PLD" | "W09" => response.heading.left.segment(segment),
             "S5" => response.stops.begin(segment, problems),
             _ if response.stops.is_open() => response.stops.read(segment, zones, problems),
             _ => response.heading.read(segment, zones, problems),

@@ -2,7 +2,7 @@
 
 use crossdock_edi::x12::Segment;
 use crossdock_mapper::canonical::{
-    Dated, Equipment, Identifier, Note, Quantity, Reference, Temperature, Time, Totals, units,
+    Dated, Equipment, Identifier, Note, Quantity, Reference, Temperature, Time, Totals,
 };
 use crossdock_x12::{Left, Parties, Problems, Reading, Zones};
 
@@ -234,7 +234,7 @@ pub fn weight(
 ) -> Option<Quantity> {
     let value = reading.number(n, "the weight", problems)?;
     let letter = reading.take(unit);
-    Some(Quantity::new(value, units::from_x12_weight(&letter), &letter))
+    Some(Quantity::new(value, tables::weight_unit(&letter), &letter))
 }
 
 /// A volume with its unit of one letter.

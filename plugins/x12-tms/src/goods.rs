@@ -23,6 +23,8 @@ struct Draft {
     left: Left,
     /// Begun by an OID or AT1 and not yet described by LAD, L5 or AT2.
     bare: bool,
+    /// Begun or described by a LAD, and by no L5 yet.
+    lading: bool,
     /// L501 where an L5 described it: another L5 with the same goes on.
     said: Option<String>,
 }
@@ -53,6 +55,11 @@ impl Goods {
                     draft.left.segment(segment);
                 }
             }
+            // Behind an L5 these are about the goods, and elsewhere about the stop.
+            "AT5" | "RTT" | "C3" | "MEA" | "PER" | "L4" => match &mut self.open {
+                Some(draft) if !draft.lading && !draft.bare => draft.left.segment(segment),
+                _ => return false,
+            },
             _ => return false,
         }
         true
@@ -120,6 +127,7 @@ impl Goods {
     fn lading(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
         let mut reading = Reading::of(segment);
         let draft = self.bare();
+        draft.lading = true;
         if draft.line.ordered.is_none() {
             draft.line.ordered = packages(&mut reading, 2, 1, problems);
         }
@@ -153,8 +161,18 @@ impl Goods {
         if let Some(draft) = self.open.as_mut().filter(goes_on) {
             return describe(&mut draft.line, reading.some(2));
         }
-        let draft = self.bare();
+        // Behind a LAD it says of the same goods what kind they are. Its words are the better ones then.
+        if self.open.as_ref().is_none_or(|draft| !draft.lading) {
+            self.bare();
+        }
+        let draft = self.open.get_or_insert_default();
+        draft.lading = false;
         draft.said = Some(said.to_owned()).filter(|said| !said.is_empty());
+        if segment.has(2)
+            && let Some(before) = draft.line.item.description.take()
+        {
+            draft.left.element("LAD", 13, before);
+        }
         describe(&mut draft.line, reading.some(2));
         if let Some(code) = reading.some(3) {
             let scheme = match &*reading.take(4) {

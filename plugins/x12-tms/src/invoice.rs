@@ -9,10 +9,10 @@ use crossdock_mapper::canonical::{
 };
 use crossdock_x12::{Left, Problems, Reading, Zones};
 
-use crate::facts::{Facts, count, reference, volume, weight};
+use crate::facts::{Facts, reference};
 use crate::money::{amount, magnitude, money, opposite};
 use crate::stops::Stops;
-use crate::tables::{CHARGES, INVOICE_DATES, WEIGHTS, code_of, name_of};
+use crate::tables::{CHARGES, INVOICE_DATES, WEIGHTS, code_of, name_of, volume_unit, weight_unit};
 use crate::tender::{currency, own_leg};
 
 /// Reads a 210 into one event; none when a problem is an error.
@@ -66,11 +66,13 @@ impl<'d> Reader<'d> {
             "C3" if self.open.is_none() => self.invoice.currency = currency(segment, &mut self.heading),
             "ITD" if self.open.is_none() => self.terms(segment, zones, problems),
             "R3" | "MS3" if self.open.is_none() => own_leg(segment, &mut self.carrier, &mut self.heading),
+            "W09" if self.open.is_none() => self.heading.left.segment(segment),
             "S5" => self.stops.begin(segment, problems),
             "LX" => {
                 self.stops.end();
                 self.end_line();
-                let number = Reading::of(segment).must(1, "the line's number", problems);
+                let count = || (self.invoice.lines.len() + 1).to_string();
+                let number = Reading::of(segment).some(1).unwrap_or_else(count);
                 let line = InvoiceLine { line: Line { number, ..Line::default() }, ..InvoiceLine::default() };
                 self.open = Some(Draft { line, ..Draft::default() });
             }
@@ -146,13 +148,13 @@ impl<'d> Reader<'d> {
         let mut reading = Reading::of(segment);
         let totals = self.heading.totals.get_or_insert_default();
         if totals.weight.is_none() {
-            totals.weight = weight(&mut reading, 1, 12, problems);
+            totals.weight = billed(&mut reading, 1, 12, "the weight", weight_unit, problems);
         }
         if totals.volume.is_none() {
-            totals.volume = volume(&mut reading, 9, 10, problems);
+            totals.volume = billed(&mut reading, 9, 10, "the volume", volume_unit, problems);
         }
         if totals.units.is_none() {
-            totals.units = count(&mut reading, 11, "the number of pieces", problems);
+            totals.units = billed(&mut reading, 11, 0, "the number of pieces", |_| None, problems);
         }
         self.total = amount(&mut reading, 5, "the total of the charges", problems);
         reading.leave("L3", &mut self.heading.left);
@@ -170,7 +172,7 @@ impl<'d> Reader<'d> {
         draft.line.line.number = number;
         let mut reading = Reading::of(segment);
         let kind = weight_kind(&mut reading, 1);
-        let weighed = reading.number(2, "the weight", problems);
+        let weighed = reading.signed(2, "the weight", problems);
         let unit = weighed.is_some().then(|| reading.take(12)).unwrap_or_default();
         draft.line.line.measures.extend(weighed.map(|value| measure(&kind, Quantity::x12(value, &unit))));
         for n in [8, 10] {
@@ -357,20 +359,14 @@ impl Draft {
         }
         let mut reading = Reading::of(segment);
         reading.take(1);
-        self.line.invoiced = reading.signed(2, "the quantity billed", problems).map(|value| {
-            let unit = reading.take(3).into_owned();
-            Quantity::new(value, None, &unit)
-        });
+        self.line.invoiced = billed(&mut reading, 2, 3, "the quantity billed", |_| None, problems);
         let kind = weight_kind(&mut reading, 5);
-        let weighed = weight(&mut reading, 4, 11, problems);
+        let weighed = billed(&mut reading, 4, 11, "the weight", weight_unit, problems);
         let measures = &mut self.line.line.measures;
         measures.extend(weighed.map(|weighed| measure(&kind, weighed)));
-        let filled = volume(&mut reading, 6, 7, problems);
+        let filled = billed(&mut reading, 6, 7, "the volume", volume_unit, problems);
         measures.extend(filled.map(|filled| measure("volume", filled)));
-        self.line.line.shipped = reading.number(8, "the number of packages", problems).map(|value| {
-            let form = reading.take(9).into_owned();
-            Quantity::new(value, None, &form)
-        });
+        self.line.line.shipped = billed(&mut reading, 8, 9, "the number of packages", |_| None, problems);
         reading.leave("L0", &mut self.left);
     }
 
@@ -448,6 +444,20 @@ fn kind_of(code: Option<&Code>) -> String {
 fn signed(charge: &Charge) -> Option<Decimal> {
     let amount = &charge.amount.as_ref()?.amount;
     Some(if charge.allowance { opposite(amount) } else { amount.clone() })
+}
+
+/// A quantity with its unit; a credit takes back what was billed, so it may be negative.
+fn billed(
+    reading: &mut Reading<'_>,
+    n: usize,
+    unit: usize,
+    what: &str,
+    meaning: fn(&str) -> Option<&'static str>,
+    problems: &mut Problems<'_>,
+) -> Option<Quantity> {
+    let value = reading.signed(n, what, problems)?;
+    let unit = if unit == 0 { String::new() } else { reading.take(unit).into_owned() };
+    Some(Quantity::new(value, meaning(&unit), &unit))
 }
 
 fn weight_kind(reading: &mut Reading<'_>, n: usize) -> String {

@@ -14,7 +14,7 @@ mod tender;
 mod write;
 
 use crossdock_edi::x12::TransactionSet;
-use crossdock_mapper::{Context, Event, Input, Mapped, Mapper, Output, Recorded, Refusal};
+use crossdock_mapper::{Context, Event, Input, Mapped, Mapper, Outcome, Output, Recorded, Refusal};
 use crossdock_x12::{Mapping, Problems, Values, Zones};
 
 /// The mapper.
@@ -28,13 +28,17 @@ impl Mapper for X12Tms {
     fn from_canonical(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
         write::document(context, events)
     }
+
+    fn acknowledge(context: &Context, outcomes: &[Outcome]) -> Result<Option<Output>, Refusal> {
+        crossdock_x12::acknowledge(context, outcomes)
+    }
 }
 
 crossdock_mapper::export!(X12Tms);
 
 const MAPPING: Mapping<'_> = Mapping {
     sets: &[("204", "SM"), ("990", "GF"), ("214", "QM"), ("210", "IM"), ("211", "BL")],
-    versions: "003010"..="008060",
+    versions: "003050"..="008060",
     values: Values {
         read: &[
             "AT1", "AT2", "AT4", "AT7", "AT8", "B1", "B10", "B2", "B2A", "B3", "BOL", "C3", "CD3", "G61",
@@ -69,6 +73,11 @@ const MAPPING: Mapping<'_> = Mapping {
             ("L11", 1),
             ("N9", 2),
             ("MS1", 1),
+            ("MS1", 2),
+            ("AT7", 1),
+            ("AT7", 2),
+            ("AT7", 3),
+            ("AT7", 4),
             ("MS2", 1),
             ("MS2", 2),
             ("MAN", 2),

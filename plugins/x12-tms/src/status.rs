@@ -14,7 +14,9 @@ use crate::tender::own_leg;
 
 /// Reads a 214 into an event for each status; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Vec<Event> {
-    let mut report = Report::default();
+    // Since 004020 a remark or seals behind a status are its own; before, they are of all statuses of the LX.
+    let version = set.group().header().map(|header| header.value(8).into_owned()).unwrap_or_default();
+    let mut report = Report { remarks_of_status: version.as_str() >= "004020", ..Report::default() };
     for segment in set.segments().iter().skip(1) {
         report.segment(segment, zones, problems);
     }
@@ -31,6 +33,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
 
 #[derive(Default)]
 struct Report<'d> {
+    remarks_of_status: bool,
     saw_beginning: bool,
     shipment: String,
     heading: Facts,
@@ -88,7 +91,7 @@ impl<'d> Report<'d> {
             }
             "MS3" if self.within.is_none() => own_leg(segment, &mut self.carrier, &mut self.heading),
             _ => match &mut self.within {
-                Some(open) => open.segment(segment, zones, problems),
+                Some(open) => open.segment(segment, self.remarks_of_status, zones, problems),
                 None => mark_or_fact(segment, &mut self.heading, zones, problems),
             },
         }
@@ -161,13 +164,24 @@ impl<'d> Report<'d> {
             facts.references.extend(more.references);
             facts.parties.list.extend(more.parties.list);
             facts.notes.extend(more.notes);
+            facts.dates.extend(more.dates);
+            facts.temperature = more.temperature.or(facts.temperature);
             facts.totals = more.totals.or(facts.totals);
             facts.equipment.extend(more.equipment);
             facts.left.merge(more.left);
         }
         facts.equipment.splice(0..0, status.equipment.clone());
-        // A status has one date; others, which stand with a party, have no place.
+        // Seals without a trailer of their own are those of the status's.
+        if let [first, second] = facts.equipment.as_mut_slice()
+            && second.identifiers.is_empty()
+            && second.kind.is_none()
+        {
+            first.seals.append(&mut second.seals);
+            facts.equipment.truncate(1);
+        }
+        // A status has one date; others, which stand with a party, have no place, and neither has a temperature.
         facts.left.value("dates", &facts.dates);
+        facts.left.value("temperature", &facts.temperature);
         let code = |n: usize| status.segment.value(n).into_owned();
         let (said, appointment) = (code(1), code(3));
         let carrier = Some(self.carrier.clone()).filter(|carrier| *carrier != Carrier::default());
@@ -271,8 +285,16 @@ impl<'d> Report<'d> {
 }
 
 impl Loop<'_> {
-    fn segment(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
+    fn segment(
+        &mut self,
+        segment: Segment<'_>,
+        remarks_of_status: bool,
+        zones: &Zones<'_>,
+        problems: &mut Problems<'_>,
+    ) {
         match (segment.name(), self.statuses.last_mut()) {
+            ("K1" | "M7", Some(status)) if remarks_of_status => status.facts.read(segment, zones, problems),
+            ("OID", _) => self.order(segment),
             ("MS1", Some(status)) if status.place.is_none() => status.place(segment),
             ("MS2", Some(status)) if status.equipment.is_none() => status.equipment(segment),
             // The number of the stop within the shipment.
@@ -292,6 +314,18 @@ impl Loop<'_> {
             }
             _ => mark_or_fact(segment, &mut self.facts, zones, problems),
         }
+    }
+}
+
+impl Loop<'_> {
+    /// OID, since 004020: an order that the status is of. How much of it went is kept.
+    fn order(&mut self, segment: Segment<'_>) {
+        let mut reading = Reading::of(segment);
+        for (n, kind) in [(1, "so"), (2, "po")] {
+            let named = reading.some(n).map(|value| Reference::new(kind, value).source(&format!("OID/{n}")));
+            self.facts.references.extend(named);
+        }
+        reading.leave(&format!("OID*{}*{}", segment.value(1), segment.value(2)), &mut self.facts.left);
     }
 }
 

@@ -52,15 +52,18 @@ impl Stops {
     /// Reads a segment of the stop that is open.
     pub fn read(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         // Dates, notes, parties and trailers are the stop's own, wherever in it they stand.
-        let of_stop = matches!(segment.name(), "G62" | "NTE" | "K1" | "N1" | "N7" | "M7" | "PLD" | "W09");
-        if segment.name() == "N1" {
+        let of_stop = matches!(segment.name(), "G62" | "NTE" | "K1" | "N1" | "N7" | "M7" | "PLD");
+        if matches!(segment.name(), "N1" | "N7") {
             self.goods.close();
         }
         if !of_stop && self.goods.read(segment, problems) {
             return;
         }
-        if let Some((_, facts)) = &mut self.open {
-            facts.read(segment, zones, problems);
+        match (segment.name(), &mut self.open) {
+            // A temperature is of the whole shipment.
+            ("W09", Some((_, facts))) => facts.left.segment(segment),
+            (_, Some((_, facts))) => facts.read(segment, zones, problems),
+            (_, None) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! Meanings follow the 004010 directory and what later ones added: elements 40, 128, 150, 163, 432, 558, 1650, 1652. A code
 //! that is not here keeps its own name as `x12-code`, so that it comes out as it went in.
 
-use crossdock_mapper::canonical::{Classifier, Milestone};
+use crossdock_mapper::canonical::{Classifier, Milestone, units};
 
 pub use crossdock_x12::tables::{NOTES, WEIGHTS, code_of, mode, name_of, payment_code};
 
@@ -211,9 +211,15 @@ pub const CHARGES: &[(&str, &str)] = &[
 const VOLUMES: &[(&str, &str)] =
     &[("E", "FTQ"), ("N", "INQ"), ("X", "MTQ"), ("G", "GLL"), ("V", "LTR"), ("C", "CMQ")];
 
-/// The code by Recommendation 20 of a volume unit of one letter.
-pub fn volume_unit(letter: &str) -> Option<&'static str> {
-    VOLUMES.iter().find(|(listed, _)| *listed == letter).map(|(_, unit)| *unit)
+/// The code by Recommendation 20 of a volume unit of one letter; some senders write the two letters of other segments.
+pub fn volume_unit(code: &str) -> Option<&'static str> {
+    let letter = VOLUMES.iter().find(|(listed, _)| *listed == code).map(|(_, unit)| *unit);
+    letter.or_else(|| units::from_x12(code))
+}
+
+/// The code by Recommendation 20 of a weight unit of one letter (element 188), or of two.
+pub fn weight_unit(code: &str) -> Option<&'static str> {
+    units::from_x12_weight(code).or_else(|| units::from_x12(code))
 }
 
 /// The one letter of a volume unit.

@@ -22,7 +22,9 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             "B2" => tender.beginning(segment, problems),
             "B2A" => tender.purpose(segment, problems),
             "MS3" => tender.route(segment),
-            "C3" => tender.currency = currency(segment, &mut tender.heading),
+            "C3" if tender.currency.is_none() && !tender.stops.is_open() => {
+                tender.currency = currency(segment, &mut tender.heading);
+            }
             "S5" => tender.stops.begin(segment, problems),
             "L3" => tender.sum(segment, problems),
             _ if tender.stops.is_open() => tender.stops.read(segment, zones, problems),
@@ -150,7 +152,7 @@ impl<'d> Tender<'d> {
         heading.left.value("stops", &self.stops.left());
         heading.equipment.append(&mut self.stops.equipment);
         let (purpose, correction) = match self.purpose.as_str() {
-            "00" => ("original", None),
+            "" | "00" => ("original", None),
             "04" => ("change", Some(CorrectionKind::Change)),
             "05" => ("replace", Some(CorrectionKind::Replacement)),
             _ => ("other", None),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crossdock_mapper::serde_json::{self, Value};
+use crossdock_mapper::serde_json::{self, Value, json};
 use crossdock_mapper::{Context, Input, Mapped, Mapper, Recorded};
 use x12_tms::X12Tms;
 
@@ -20,14 +20,16 @@ fn what_is_written_says_the_same_when_it_is_read_again() {
     for folder in cases() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let context = context(&folder);
-        let Ok(mapped) = X12Tms::to_canonical(&context, &document(fs::read(folder.join("in.x12")).unwrap())) else {
+        let Ok(mapped) = X12Tms::to_canonical(&context, &document(fs::read(folder.join("in.x12")).unwrap()))
+        else {
             continue;
         };
         // A bill of lading is written as the tender that it is an instruction of.
         for event in mapped.events.into_iter().filter(|_| !name.starts_with("211")) {
+            let context = Context { config: version(&folder), ..context.clone() };
             let recorded = Recorded { event: event.clone(), ..Recorded::default() };
-            let written =
-                X12Tms::from_canonical(&context, &[recorded]).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+            let written = X12Tms::from_canonical(&context, &[recorded])
+                .unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
             let text = String::from_utf8_lossy(&written.content).replace('~', "~\n");
             let again = X12Tms::to_canonical(&context, &document(written.content.clone()))
                 .unwrap_or_else(|refusal| panic!("{name}: {refusal:?}\n{text}"));
@@ -90,9 +92,12 @@ fn every_other_real_interchange_is_named_as_unsupported() {
             if ["204", "990", "214", "210", "211"].iter().any(|set| name.starts_with(set)) {
                 continue;
             }
-            let refusal = X12Tms::to_canonical(&Context::default(), &document(fs::read(&path).unwrap())).unwrap_err();
+            let refusal =
+                X12Tms::to_canonical(&Context::default(), &document(fs::read(&path).unwrap())).unwrap_err();
             let unsupported = refusal.0.iter().find(|found| found.code == "unsupported-set");
-            let place = unsupported.and_then(|found| found.at.as_ref()).unwrap_or_else(|| panic!("{name}: {refusal:?}"));
+            let place = unsupported
+                .and_then(|found| found.at.as_ref())
+                .unwrap_or_else(|| panic!("{name}: {refusal:?}"));
             assert!(place.path.starts_with("ST*") && place.offset.is_some(), "{name}: {place:?}");
         }
     }
@@ -115,6 +120,15 @@ fn damaged_documents_never_panic() {
             }
         }
     }
+}
+
+/// The version that the case has, for it decides over some segments.
+fn version(folder: &Path) -> Vec<u8> {
+    let content = fs::read(folder.join("in.x12")).unwrap();
+    let read = crossdock_edi::x12::Document::read(&content).unwrap();
+    let version =
+        read.groups().find_map(|group| Some(group.header()?.value(8).into_owned())).unwrap_or_default();
+    json!({ "version": version }).to_string().into_bytes()
 }
 
 /// The first place where two values differ, as a JSON Pointer with both.

@@ -9,7 +9,7 @@ mod tables;
 mod write;
 
 use crossdock_edi::x12::TransactionSet;
-use crossdock_mapper::{Context, Event, Input, Mapped, Mapper, Output, Recorded, Refusal};
+use crossdock_mapper::{Context, Event, Input, Mapped, Mapper, Outcome, Output, Recorded, Refusal};
 use crossdock_x12::{Mapping, Problems, Values, Zones};
 
 /// The mapper.
@@ -22,6 +22,10 @@ impl Mapper for X12Wms {
 
     fn from_canonical(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
         write::document(context, events)
+    }
+
+    fn acknowledge(context: &Context, outcomes: &[Outcome]) -> Result<Option<Output>, Refusal> {
+        crossdock_x12::acknowledge(context, outcomes)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What all sets write in the same segments: references, dates, remarks, equipment, weights, stops.
 
 use crossdock_mapper::canonical::{
-    Dated, Equipment, Extensions, Line, Note, Party, Place, Quantity, Reference, Stop, Temperature, Totals,
-    units,
+    Dated, Equipment, Extensions, Line, Measure, Note, Party, Place, Quantity, Reference, Stop, Temperature,
+    Totals,
 };
 use crossdock_mapper::{Diagnostic, Location, Refusal, serde_json};
 use crossdock_x12::{Kept, Sheet, clean, is_code, unit};
@@ -27,16 +27,16 @@ pub fn references(
         if elsewhere.contains(&source) {
             continue;
         }
-        let (name, own) = match source.split_once('*') {
-            Some((name @ ("L11" | "N9" | "MAN"), code)) if is_code(code) && (1..=3).contains(&code.len()) => {
-                (name, Some(code))
-            }
+        // The qualifier comes along from any set of X12; which segment holds it is for this set to say.
+        let (from, own) = match source.split_once('*') {
+            Some((from @ ("L11" | "N9" | "MAN"), code)) if code.len() <= 3 => (from, Some(code)),
             _ => (segment, None),
         };
+        let name = if from == "MAN" { from } else { segment };
         let code = own.map(str::to_owned).or_else(|| code_of(REFERENCES, &reference.kind));
         let code = code.as_deref().unwrap_or("ZZ");
         let value = &*reference.value;
-        let key = format!("{name}*{code}*{value}");
+        let key = format!("{from}*{code}*{value}");
         let values = if name == "L11" { [value, code] } else { [code, value] };
         sheet.row(kept, &key, name, values);
     }
@@ -139,9 +139,15 @@ pub fn weights(sheet: &mut Sheet, kept: &Kept<'_>, totals: Option<&Totals>) -> R
     Ok(())
 }
 
+/// A measure without its kind.
+pub fn quantity(measure: &Measure) -> Quantity {
+    let Measure { value, unit, source_unit, .. } = measure.clone();
+    Quantity { value, unit, source_unit }
+}
+
 /// Element 188 of a weight.
 pub fn weight_letter(weight: Option<&Quantity>, at: &str) -> Result<String, Refusal> {
-    letter(weight, at, &["L", "K", "G"], units::from_x12_weight)
+    letter(weight, at, &["L", "K", "G"], tables::weight_unit)
 }
 
 /// Element 184 of a volume.
@@ -158,7 +164,10 @@ fn letter(
 ) -> Result<String, Refusal> {
     let Some(quantity) = quantity else { return Ok(String::new()) };
     let known = quantity.unit.as_deref();
-    let own = quantity.source_unit.as_deref().filter(|own| own.len() == 1 && meaning(own) == known);
+    let own = quantity
+        .source_unit
+        .as_deref()
+        .filter(|own| own.len() <= 2 && known.is_some() && meaning(own) == known);
     let found =
         own.or_else(|| letters.iter().copied().find(|letter| known.is_some() && meaning(letter) == known));
     match (found, known) {
@@ -172,14 +181,15 @@ fn letter(
     }
 }
 
-/// S5 loops with their goods; lines that no stop names stand with the first.
+/// S5 loops with their goods; lines that no stop names stand with the first. References are written as `refer`, remarks as
+/// `remark`.
 pub fn stops(
     sheet: &mut Sheet,
     extensions: &Extensions,
     name: &str,
     stops: &[Stop],
     lines: &[Line],
-    segment: &str,
+    (refer, remark): (&str, &str),
 ) -> Result<(), Refusal> {
     let left = extensions.get("x12").and_then(|x12| x12.get(name));
     let named = |line: &Line| stops.iter().any(|stop| stop.lines.contains(&line.number));
@@ -193,10 +203,10 @@ pub fn stops(
             None => ("", String::new()),
         };
         sheet.row(&kept, "S5", "S5", [&*stop.number, &stops::code(stop), "", "", count, &code]);
-        references(sheet, &kept, &stop.references, segment, &[]);
+        references(sheet, &kept, &stop.references, refer, &[]);
         dates(sheet, &kept, &stop.dates);
         weights(sheet, &kept, stop.totals.as_ref())?;
-        notes(sheet, &kept, &stop.notes, if segment == "L11" { "NTE" } else { "K1" });
+        notes(sheet, &kept, &stop.notes, remark);
         sheet.kept_segments(&kept, &[]);
         match (stop.parties.as_slice(), &stop.place) {
             ([], Some(place)) => sheet.parties(&kept, &[party(place, stop)], "G61"),

@@ -1,7 +1,7 @@
 //! The goods of a stop: OID, LAD, L5, AT8 and dangerous goods.
 
-use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Line, Quantity};
+use crossdock_mapper::canonical::{Identifier, Line, Measure, Quantity};
+use crossdock_mapper::{Diagnostic, Location, Refusal};
 use crossdock_x12::tables::{PRODUCTS, product_code};
 use crossdock_x12::{Kept, Sheet, clean, text, unit};
 
@@ -12,144 +12,234 @@ use crate::tables::{WEIGHTS, code_of};
 const COMMODITIES: &[(&str, &str)] =
     &[("N", "nmfc"), ("T", "stcc"), ("S", "sic"), ("Z", "commodity"), ("H", "hs")];
 
+/// References of the order that a line belongs to.
+const OF_ORDER: [&str; 3] = ["OID/1", "OID/2", "OID/3"];
+
 pub fn line(sheet: &mut Sheet, line: &Line) -> Result<(), Refusal> {
-    let kept = Kept::of(&line.extensions);
-    let of_oid = |n: &str| {
-        line.references
-            .iter()
-            .find(|reference| reference.source_kind.as_deref() == Some(n))
-            .map_or("", |reference| reference.value.as_str())
-    };
-    let order = ["OID/1", "OID/2", "OID/3"].map(of_oid);
-    let counted = line.ordered.as_ref().filter(|ordered| {
-        ordered.unit.is_some() || ordered.source_unit.as_deref().is_some_and(|unit| unit.len() == 2)
-    });
-    let is_order = order.iter().any(|value| !value.is_empty()) || counted.is_some() || kept.has("OID");
-    let packed = line.ordered.as_ref().filter(|_| counted.is_none());
-    let form = packed.and_then(|packed| packed.source_unit.as_deref()).unwrap_or_default();
-    let products: Vec<_> = line
-        .item
-        .identifiers
-        .iter()
-        .filter(|identifier| {
-            PRODUCTS.iter().any(|(_, scheme)| *scheme == identifier.scheme)
-                || identifier.scheme.starts_with("x12-")
-        })
-        .collect();
-    let has_lading = kept.has("LAD") || !products.is_empty() || form.len() == 3;
-    let plain = line.measures.iter().all(|measure| matches!(measure.kind.as_str(), "weight" | "volume"));
-    let find = |is: fn(&str) -> bool| {
-        let found = line.measures.iter().find(|measure| is(&measure.kind));
-        found.map(|measure| {
-            (
-                measure.kind.clone(),
-                Quantity {
-                    value: measure.value.clone(),
-                    unit: measure.unit.clone(),
-                    source_unit: measure.source_unit.clone(),
-                },
-            )
-        })
-    };
-    let weighed = find(|kind| kind.ends_with("weight") || kind.starts_with("x12-"));
-    let filled = find(|kind| kind == "volume").map(|(_, volume)| volume);
-    let (weight_unit, weight) = (
-        weight_letter(weighed.as_ref().map(|(_, weight)| weight), "/lines/measures")?,
-        value(weighed.as_ref().map(|(_, weight)| weight)),
-    );
-    let (volume_unit, volume) = (volume_letter(filled.as_ref(), "/lines/measures")?, value(filled.as_ref()));
-    let in_order = is_order && plain;
-    if is_order {
-        let (unit, count) = match counted {
-            Some(counted) => (unit(counted, "/lines/ordered")?, counted.value.as_str()),
-            None => (String::new(), ""),
-        };
-        let [so, po, third] = order;
-        let measured = if in_order { [&*weight_unit, &*weight, &*volume_unit, &*volume] } else { [""; 4] };
-        sheet.row(&kept, "OID", "OID", [so, po, third, &unit, count].into_iter().chain(measured));
-    }
-    let in_lading = has_lading && plain && !is_order;
-    let mut words = line.item.description.iter().chain(
-        line.notes.iter().filter(|note| note.kind.as_deref() == Some("description")).map(|note| &note.text),
-    );
-    let commodity = line.item.identifiers.iter().find_map(|identifier| {
-        let listed = COMMODITIES.iter().find(|(_, scheme)| *scheme == identifier.scheme);
-        listed.map(|(qualifier, _)| (*qualifier, &identifier.value))
-    });
-    if has_lading {
-        let mut values = vec![String::new(); 13];
-        if form.len() == 3 {
-            values[0] = form.to_owned();
-            values[1] = value(packed);
-        }
-        if in_lading {
-            values[4].clone_from(&weight_unit);
-            values[5].clone_from(&weight);
-        }
-        for (place, product) in [6, 8, 10].into_iter().zip(&products) {
-            values[place] = product_code(&product.scheme, &product.value).unwrap_or_else(|| "ZZ".to_owned());
-            values[place + 1].clone_from(&product.value);
-        }
-        // Where an L5 follows for its own reasons, the words stand there.
-        if commodity.is_none() && !kept.has("L5") {
-            values[12] = text(&words.next().cloned());
-        }
-        sheet.row(&kept, "LAD", "LAD", values);
-    }
-    let first = words.next();
-    let has_hazards = !line.hazards.is_empty();
-    if first.is_some() || commodity.is_some() || kept.has("L5") || (!is_order && !has_lading && !has_hazards)
-    {
-        let (qualifier, code) =
-            commodity.as_ref().map_or(("", ""), |(qualifier, code)| (*qualifier, code.as_str()));
-        sheet.row(&kept, "L5", "L5", ["", &text(&first.cloned()), code, qualifier]);
-    }
-    for more in words {
-        let said = kept.get("L5/1").unwrap_or_default();
-        sheet.row(&Kept::default(), "L5", "L5", [said, &clean(more)]);
-    }
-    let loose = packed.filter(|_| form.len() != 3);
-    let unsaid = !in_order && !in_lading && !(weight.is_empty() && volume.is_empty());
-    if unsaid || loose.is_some() || kept.has("AT8") {
-        let kind = weighed.as_ref().and_then(|(kind, _)| code_of(WEIGHTS, kind)).unwrap_or_default();
-        let count = value(loose);
-        let values = match unsaid {
-            true => [kind, weight_unit, weight, count, String::new(), volume_unit, volume],
-            false => [
-                String::new(),
-                String::new(),
-                String::new(),
-                count,
-                String::new(),
-                String::new(),
-                String::new(),
-            ],
-        };
-        sheet.row(&kept, "AT8", "AT8", values);
-    }
-    let elsewhere = ["OID/1", "OID/2", "OID/3"];
-    common::references(sheet, &kept, &line.references, "L11", &elsewhere);
-    hazards(sheet, &kept, line);
-    sheet.kept_segments(&kept, &[]);
+    let goods = Goods::of(line)?;
+    goods.order(sheet)?;
+    goods.lading(sheet)?;
+    goods.words(sheet);
+    goods.weights(sheet);
+    common::references(sheet, &goods.kept, &line.references, "L11", &OF_ORDER);
+    goods.hazards(sheet);
+    sheet.kept_segments(&goods.kept, &[]);
     Ok(())
 }
 
-/// LH1 with the class and the name of each.
-fn hazards(sheet: &mut Sheet, kept: &Kept<'_>, line: &Line) {
-    for hazard in &line.hazards {
-        let number = hazard.un_number.as_deref().unwrap_or_default();
-        let is_un = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
-        let code = if is_un { format!("UN{number}") } else { number.to_owned() };
-        let mut values = vec![String::new(); 10];
-        values[2].clone_from(&code);
-        values[9] = hazard.packing_group.clone().unwrap_or_default();
-        sheet.row(kept, &format!("LH1*{code}"), "LH1", values);
-        if let Some(class) = &hazard.class {
-            sheet.row(kept, &format!("LH2*{class}"), "LH2", [class]);
+/// A line, and which of the segments say what of it.
+struct Goods<'l> {
+    line: &'l Line,
+    kept: Kept<'l>,
+    /// Counted in units of X12, which OID says.
+    counted: Option<&'l Quantity>,
+    /// So many packages of a form, which LAD says.
+    packed: Option<(&'l Quantity, &'l str)>,
+    /// So many handling units of no form, which AT8 says.
+    loose: Option<&'l Quantity>,
+    products: Vec<&'l Identifier>,
+    commodity: Option<(&'static str, &'l str)>,
+    /// Words about the goods, the description first.
+    words: Vec<&'l str>,
+    measures: Measures,
+}
+
+/// Weight and volume as X12 writes them.
+#[derive(Default)]
+struct Measures {
+    kind: String,
+    weight: [String; 2],
+    volume: [String; 2],
+}
+
+impl<'l> Goods<'l> {
+    fn of(line: &'l Line) -> Result<Self, Refusal> {
+        let source = |ordered: &&Quantity| ordered.source_unit.as_deref().map_or(0, str::len);
+        let ordered = line.ordered.as_ref();
+        let counted = ordered.filter(|ordered| ordered.unit.is_some() || source(ordered) == 2);
+        let others = ordered.filter(|_| counted.is_none());
+        let form = others.filter(|ordered| source(ordered) == 3);
+        let described = line.notes.iter().filter(|note| note.kind.as_deref() == Some("description"));
+        let is_product = |identifier: &&Identifier| {
+            PRODUCTS.iter().any(|(_, scheme)| *scheme == identifier.scheme)
+                || identifier.scheme.starts_with("x12-")
+        };
+        let commodity = line.item.identifiers.iter().find_map(|identifier| {
+            let listed = COMMODITIES.iter().find(|(_, scheme)| *scheme == identifier.scheme)?;
+            Some((listed.0, identifier.value.as_str()))
+        });
+        Ok(Self {
+            line,
+            kept: Kept::of(&line.extensions),
+            counted,
+            packed: form.and_then(|form| Some((form, form.source_unit.as_deref()?))),
+            loose: others.filter(|_| form.is_none()),
+            products: line.item.identifiers.iter().filter(is_product).collect(),
+            commodity,
+            words: line
+                .item
+                .description
+                .iter()
+                .chain(described.map(|note| &note.text))
+                .map(String::as_str)
+                .collect(),
+            measures: Measures::of(&line.measures)?,
+        })
+    }
+
+    fn is_order(&self) -> bool {
+        let of_order = |source: &str| OF_ORDER.contains(&source);
+        self.counted.is_some()
+            || self.kept.has("OID")
+            || self
+                .line
+                .references
+                .iter()
+                .any(|reference| reference.source_kind.as_deref().is_some_and(of_order))
+    }
+
+    fn has_lading(&self) -> bool {
+        self.packed.is_some() || !self.products.is_empty() || self.kept.has("LAD")
+    }
+
+    /// OID and LAD say weights without a kind; one with a kind stands in an AT8.
+    fn weighs_plainly(&self) -> bool {
+        self.line.measures.iter().all(|measure| matches!(measure.kind.as_str(), "weight" | "volume"))
+    }
+
+    fn order(&self, sheet: &mut Sheet) -> Result<(), Refusal> {
+        if !self.is_order() {
+            return Ok(());
         }
-        if let Some(name) = &hazard.name {
-            sheet.row(kept, &format!("LH3*{name}"), "LH3", [clean(name)]);
+        let named = OF_ORDER.map(|source| {
+            let mut references = self.line.references.iter();
+            let found = references.find(|reference| reference.source_kind.as_deref() == Some(source));
+            found.map(|reference| reference.value.clone()).unwrap_or_default()
+        });
+        let (code, count) = match self.counted {
+            Some(counted) => (unit(counted, "/lines/ordered")?, value(Some(counted))),
+            None => Default::default(),
+        };
+        let mut values = named.to_vec();
+        values.extend([code, count]);
+        if self.weighs_plainly() {
+            values.extend([self.measures.weight.clone(), self.measures.volume.clone()].concat());
         }
+        sheet.row(&self.kept, "OID", "OID", values);
+        Ok(())
+    }
+
+    fn lading(&self, sheet: &mut Sheet) -> Result<(), Refusal> {
+        if !self.has_lading() {
+            return Ok(());
+        }
+        let mut values = vec![String::new(); 13];
+        if let Some((count, form)) = self.packed {
+            values[0] = form.to_owned();
+            values[1] = value(Some(count));
+        }
+        if self.weighs_plainly() && !self.is_order() {
+            let [letter, weight] = self.measures.weight.clone();
+            (values[4], values[5]) = (letter, weight);
+        }
+        let places = [6, 8, 10];
+        if self.products.len() > places.len() {
+            let message =
+                format!("{} product numbers, and LAD has room for {}", self.products.len(), places.len());
+            let place = Location::json_pointer("/lines/item/identifiers");
+            return Err(Diagnostic::error("too-many-identifiers", message).at(place).into());
+        }
+        for (place, product) in places.into_iter().zip(&self.products) {
+            let code = product_code(&product.scheme, &product.value);
+            values[place] = code.unwrap_or_else(|| "ZZ".to_owned());
+            values[place + 1].clone_from(&product.value);
+        }
+        if self.lading_has_words() {
+            values[12] = self.words.first().map(|word| clean(word)).unwrap_or_default();
+        }
+        sheet.row(&self.kept, "LAD", "LAD", values);
+        Ok(())
+    }
+
+    /// Where an L5 follows for its own reasons, the words stand there.
+    fn lading_has_words(&self) -> bool {
+        self.has_lading()
+            && self.commodity.is_none()
+            && !self.kept.has("L5")
+            && self.kept.get("LAD/13").is_none()
+    }
+
+    /// L5, one for each stretch of words; the first has the commodity code.
+    fn words(&self, sheet: &mut Sheet) {
+        let said = usize::from(self.lading_has_words() && !self.words.is_empty());
+        let words = &self.words[said..];
+        let nothing_else = !self.is_order() && !self.has_lading() && self.line.hazards.is_empty();
+        if !words.is_empty() || self.commodity.is_some() || self.kept.has("L5") || nothing_else {
+            let first = words.first().map(|word| (*word).to_owned());
+            let (qualifier, code) = self.commodity.unwrap_or_default();
+            sheet.row(&self.kept, "L5", "L5", ["", &text(&first), code, qualifier]);
+        }
+        for more in words.iter().skip(1) {
+            let number = self.kept.get("L5/1").unwrap_or_default();
+            sheet.row(&Kept::default(), "L5", "L5", [number, &clean(more)]);
+        }
+    }
+
+    /// AT8, for what neither OID nor LAD has said.
+    fn weights(&self, sheet: &mut Sheet) {
+        let said = self.weighs_plainly() && (self.is_order() || self.has_lading());
+        let unsaid = !said && !self.line.measures.is_empty();
+        if !unsaid && self.loose.is_none() && !self.kept.has("AT8") {
+            return;
+        }
+        let measures = if unsaid { &self.measures } else { &Measures::default() };
+        let [weight_letter, weight] = measures.weight.clone();
+        let [volume_letter, volume] = measures.volume.clone();
+        let values = [
+            measures.kind.clone(),
+            weight_letter,
+            weight,
+            value(self.loose),
+            String::new(),
+            volume_letter,
+            volume,
+        ];
+        sheet.row(&self.kept, "AT8", "AT8", values);
+    }
+
+    /// LH1 with the class and the name of each.
+    fn hazards(&self, sheet: &mut Sheet) {
+        for hazard in &self.line.hazards {
+            let number = hazard.un_number.as_deref().unwrap_or_default();
+            let is_un = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+            let code = if is_un { format!("UN{number}") } else { number.to_owned() };
+            let mut values = vec![String::new(); 10];
+            values[2].clone_from(&code);
+            values[9] = hazard.packing_group.clone().unwrap_or_default();
+            sheet.row(&self.kept, &format!("LH1*{code}"), "LH1", values);
+            if let Some(class) = &hazard.class {
+                sheet.row(&self.kept, &format!("LH2*{class}"), "LH2", [class]);
+            }
+            if let Some(name) = &hazard.name {
+                sheet.row(&self.kept, &format!("LH3*{name}"), "LH3", [clean(name)]);
+            }
+        }
+    }
+}
+
+impl Measures {
+    fn of(measures: &[Measure]) -> Result<Self, Refusal> {
+        let find = |is: fn(&str) -> bool| measures.iter().find(|measure| is(&measure.kind));
+        let weight = find(|kind| kind.ends_with("weight") || kind.starts_with("x12-"));
+        let volume = find(|kind| kind == "volume").map(common::quantity);
+        let kind = weight.and_then(|weight| code_of(WEIGHTS, &weight.kind)).unwrap_or_default();
+        let weight = weight.map(common::quantity);
+        let at = "/lines/measures";
+        Ok(Self {
+            kind,
+            weight: [weight_letter(weight.as_ref(), at)?, value(weight.as_ref())],
+            volume: [volume_letter(volume.as_ref(), at)?, value(volume.as_ref())],
+        })
     }
 }
 

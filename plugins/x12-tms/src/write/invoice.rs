@@ -1,17 +1,17 @@
 //! 210 from `freight.invoiced`.
 
-use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Quantity, Stop};
 use crossdock_mapper::Refusal;
+use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Quantity, Stop};
 use crossdock_x12::{Kept, Sheet, clean, mode_code, scac, text};
 
 use super::common::{
-    dates, equipment, kept_list, leading, missing, notes, own_code, references, stops, temperature,
+    dates, equipment, kept_list, leading, missing, notes, own_code, quantity, references, stops,
     volume_letter, weight_letter,
 };
 use crate::money::{cents, opposite};
 use crate::tables::{CHARGES, INVOICE_DATES, WEIGHTS, code_of, payment_code};
 
-pub fn sheet(invoice: &Invoice) -> Result<Sheet, Refusal> {
+pub fn sheet(invoice: &Invoice, refer: &str) -> Result<Sheet, Refusal> {
     let kept = Kept::of(&invoice.extensions);
     let mut sheet = Sheet::default();
     let carrier = invoice.carrier.clone().unwrap_or_default();
@@ -25,7 +25,7 @@ pub fn sheet(invoice: &Invoice) -> Result<Sheet, Refusal> {
     if due.is_some() || kept.has("ITD") {
         sheet.row(&kept, "ITD", "ITD", ["", "", "", "", "", &*due.unwrap_or_default()]);
     }
-    references(&mut sheet, &kept, &invoice.references, "N9", &["B3/3"]);
+    references(&mut sheet, &kept, &invoice.references, refer, &["B3/3"]);
     dates(&mut sheet, &kept, &left);
     if carrier.mode.is_some() {
         sheet.row(&kept, &format!("R3*{scac}"), "R3", [&*scac, "B", "", &mode_code(&carrier)]);
@@ -33,12 +33,11 @@ pub fn sheet(invoice: &Invoice) -> Result<Sheet, Refusal> {
     notes(&mut sheet, &kept, &invoice.notes, "K1");
     sheet.parties(&kept, &invoice.parties, "G61");
     equipment(&mut sheet, &kept, &invoice.equipment);
-    temperature(&mut sheet, &kept, None);
     sheet.kept_segments(&kept, &["L3"]);
     let kept_stops: Vec<Stop> = kept_list(&invoice.extensions, "stops");
-    stops(&mut sheet, &invoice.extensions, "stops_left", &kept_stops, &[], "N9")?;
+    stops(&mut sheet, &invoice.extensions, "stops_left", &kept_stops, &[], (refer, "K1"))?;
     for (index, line) in invoice.lines.iter().enumerate() {
-        self::line(&mut sheet, line, index)?;
+        self::line(&mut sheet, line, index, refer)?;
     }
     sum(&mut sheet, &kept, invoice)?;
     sheet.kept_again(&kept, "L3");
@@ -87,16 +86,16 @@ fn stated<'i>(invoice: &'i Invoice, kind: &str) -> Option<&'i Decimal> {
     invoice.amounts.iter().find(|amount| amount.kind == kind).map(|amount| &amount.money.amount)
 }
 
-fn line(sheet: &mut Sheet, line: &InvoiceLine, index: usize) -> Result<(), Refusal> {
+fn line(sheet: &mut Sheet, line: &InvoiceLine, index: usize, refer: &str) -> Result<(), Refusal> {
     let said = &line.line;
     let kept = Kept::of(&said.extensions);
     if said.number.contains('.') && kept_package(&kept, line) {
-        return package(sheet, &kept, line, index);
+        return package(sheet, &kept, line, index, refer);
     }
     let digits = said.number.bytes().all(|byte| byte.is_ascii_digit()) && said.number.len() <= 6;
     let number = if digits { said.number.clone() } else { (index + 1).to_string() };
     sheet.row(&kept, "LX", "LX", [&*number]);
-    references(sheet, &kept, &said.references, "N9", &[]);
+    references(sheet, &kept, &said.references, refer, &[]);
     let mut words = said.item.description.iter().chain(
         said.notes.iter().filter(|note| note.kind.as_deref() == Some("description")).map(|note| &note.text),
     );
@@ -134,18 +133,19 @@ fn kept_package(kept: &Kept<'_>, line: &InvoiceLine) -> bool {
 }
 
 /// CD3 with its references and charges.
-fn package(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, index: usize) -> Result<(), Refusal> {
+fn package(
+    sheet: &mut Sheet,
+    kept: &Kept<'_>,
+    line: &InvoiceLine,
+    index: usize,
+    refer: &str,
+) -> Result<(), Refusal> {
     let said = &line.line;
     let mut values = vec![String::new(); 12];
     if let Some(measure) = said.measures.first() {
         values[0] = code_of(WEIGHTS, &measure.kind).unwrap_or_default();
         values[1] = measure.value.as_str().to_owned();
-        let quantity = Quantity {
-            value: measure.value.clone(),
-            unit: measure.unit.clone(),
-            source_unit: measure.source_unit.clone(),
-        };
-        values[11] = crossdock_x12::unit(&quantity, &format!("/lines/{index}/measures/0"))?;
+        values[11] = crossdock_x12::unit(&quantity(measure), &format!("/lines/{index}/measures/0"))?;
     }
     let (plain, coded): (Vec<&Charge>, Vec<&Charge>) =
         line.charges.iter().partition(|charge| charge.code.is_none());
@@ -153,7 +153,7 @@ fn package(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, index: usize)
         values[place] = signed_cents(charge, &format!("/lines/{index}/charges"))?;
     }
     sheet.row(kept, "CD3", "CD3", values);
-    references(sheet, kept, &said.references, "N9", &[]);
+    references(sheet, kept, &said.references, refer, &[]);
     for charge in coded {
         let code = own_code("x12-150", charge.code.as_ref()).unwrap_or("ZZZ");
         let amount = charge.amount.as_ref().map(|money| &money.amount);
@@ -168,11 +168,6 @@ fn package(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, index: usize)
 fn quantities(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, number: &str) -> Result<(), Refusal> {
     let said = &line.line;
     let find = |is: fn(&str) -> bool| said.measures.iter().find(|measure| is(&measure.kind));
-    let as_quantity = |measure: &crossdock_mapper::canonical::Measure| Quantity {
-        value: measure.value.clone(),
-        unit: measure.unit.clone(),
-        source_unit: measure.source_unit.clone(),
-    };
     let weight = find(|kind| kind.ends_with("weight") || kind.starts_with("x12-"));
     let volume = find(|kind| kind == "volume");
     if line.invoiced.is_none()
@@ -188,7 +183,7 @@ fn quantities(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, number: &s
     };
     let value =
         |quantity: Option<&Quantity>| quantity.map_or("", |quantity| quantity.value.as_str()).to_owned();
-    let (weight_quantity, volume_quantity) = (weight.map(as_quantity), volume.map(as_quantity));
+    let (weight_quantity, volume_quantity) = (weight.map(quantity), volume.map(quantity));
     let values = [
         number.to_owned(),
         value(line.invoiced.as_ref()),

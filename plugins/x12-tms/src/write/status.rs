@@ -1,12 +1,14 @@
 //! 214 from `shipment.milestone` and `shipment.delivered`.
 
 use crossdock_mapper::canonical::{
-    Classifier, Dated, Milestone, Place, Reference, ShipmentDelivered, ShipmentMilestone,
+    Classifier, Dated, Milestone, Place, Reference, ShipmentDelivered, ShipmentMilestone, Temperature,
 };
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 use crossdock_x12::{Kept, Sheet, clean, mode_code, moment, scac};
 
-use super::common::{dates, kept_list, leading, missing, notes, own_code, references, weights};
+use super::common::{
+    dates, kept_list, kept_value, leading, missing, notes, own_code, references, temperature, weights,
+};
 use crate::tables::{EQUIPMENT, code_of, status, status_code};
 
 pub fn milestone(milestone: &ShipmentMilestone) -> Result<Sheet, Refusal> {
@@ -58,13 +60,15 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
         !(reference.kind == "pro" && reference.value == pro && !has_segment(reference))
     };
     let others: Vec<Reference> = milestone.references.iter().filter(own).cloned().collect();
-    references(&mut sheet, &kept, &others, "L11", &["B10/1", "PRF/1"]);
+    references(&mut sheet, &kept, &others, "L11", &["B10/1", "PRF/1", "OID/1", "OID/2"]);
     notes(&mut sheet, &kept, &milestone.notes, "K1");
     if let Some(name) = signed_by.filter(|_| !kept.has("NM1")) {
         sheet.row(&Kept::default(), "K1", "K1", [clean(&format!("SIGNED BY {name}"))]);
     }
     sheet.parties(&kept, &milestone.parties, "G61");
     dates(&mut sheet, &kept, &kept_list::<Dated>(&milestone.extensions, "dates"));
+    let degrees: Option<Temperature> = kept_value(&milestone.extensions, "temperature");
+    temperature(&mut sheet, &kept, degrees.as_ref());
     if carrier.mode.is_some() {
         sheet.row(&kept, &format!("MS3*{scac}"), "MS3", [&*scac, "B", "", &mode_code(&carrier)]);
     }
@@ -91,6 +95,7 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
         sheet.row(&kept, "L11*QN", "L11", [stop, "QN"]);
     }
     sheet.kept_segments(&kept, &[]);
+    orders(&mut sheet, &kept, &milestone.references);
     weights(&mut sheet, &kept, milestone.totals.as_ref())?;
     Ok(sheet)
 }
@@ -98,6 +103,29 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
 /// Whether a reference came from a segment of its own.
 fn has_segment(reference: &Reference) -> bool {
     reference.source_kind.as_deref().is_some_and(|source| source.contains('*'))
+}
+
+/// OID of each order that the status is of.
+fn orders(sheet: &mut Sheet, kept: &Kept<'_>, references: &[Reference]) {
+    let mut seller = "";
+    let mut references = references.iter().peekable();
+    while let Some(reference) = references.next() {
+        let next = references.peek().and_then(|next| next.source_kind.as_deref());
+        let buyer = match reference.source_kind.as_deref() {
+            Some("OID/1") => {
+                seller = &reference.value;
+                // Its purchase order follows, where it has one.
+                if next == Some("OID/2") {
+                    continue;
+                }
+                ""
+            }
+            Some("OID/2") => &*reference.value,
+            _ => continue,
+        };
+        sheet.row(kept, &format!("OID*{seller}*{buyer}"), "OID", [seller, buyer]);
+        seller = "";
+    }
 }
 
 fn place(sheet: &mut Sheet, kept: &Kept<'_>, place: Option<&Place>) {
@@ -134,6 +162,9 @@ fn equipment(
     let kind = piece.kind.as_deref().and_then(|kind| code_of(EQUIPMENT, kind)).unwrap_or_default();
     if !number.is_empty() || !kind.is_empty() || kept.has("MS2") {
         sheet.row(kept, "MS2", "MS2", [scac, number, &kind]);
+    }
+    for seals in piece.seals.chunks(4) {
+        sheet.row(kept, "M7", "M7", seals);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! 204 from `shipment.tendered` and `shipment.cancelled`.
 
-use crossdock_mapper::canonical::{Carrier, Money, ShipmentCancelled, ShipmentTendered};
 use crossdock_mapper::Refusal;
+use crossdock_mapper::canonical::{Carrier, Money, ShipmentCancelled, ShipmentTendered};
 use crossdock_x12::{Kept, Sheet, mode_code, scac};
 
 use super::common::{
@@ -61,7 +61,7 @@ fn sheet(tender: &ShipmentTendered, purpose: &str) -> Result<Sheet, Refusal> {
     notes(&mut sheet, &kept, &tender.notes, "NTE");
     sheet.parties(&kept, &tender.parties, "G61");
     equipment(&mut sheet, &kept, &tender.equipment);
-    stops(&mut sheet, &tender.extensions, "stops", &tender.stops, &tender.lines, "L11")?;
+    stops(&mut sheet, &tender.extensions, "stops", &tender.stops, &tender.lines, ("L11", "NTE"))?;
     sum(&mut sheet, &kept, tender)?;
     sheet.kept_again(&kept, "L3");
     Ok(sheet)
