@@ -62,7 +62,7 @@ impl<'d> Problems<'d> {
     }
 }
 
-/// What the model can hold of a set's values.
+/// What the model can hold of a set's values. All lists are in the order of their names.
 pub struct Values<'v> {
     /// Segments whose elements become fields of the model.
     pub read: &'v [&'v str],
@@ -80,18 +80,22 @@ const BYTES_MAX: usize = 256;
 impl Values<'_> {
     /// Tells of values that the model can't hold.
     pub fn check(&self, set: TransactionSet<'_>, problems: &mut Problems<'_>) {
-        for segment in set.segments().iter().filter(|segment| self.read.contains(&segment.name())) {
+        for segment in set.segments().iter() {
+            let name = segment.name();
+            if self.read.binary_search(&name).is_err() {
+                continue;
+            }
+            let bounds = of_name(self.bounds, name, |(of, ..)| of);
+            let keys = of_name(self.keys, name, |(of, _)| of);
             for (index, element) in segment.elements().enumerate() {
                 let n = index + 1;
-                let bound = self.bounds.iter().find(|(name, at, _)| (*name, *at) == (segment.name(), n));
-                let bound = bound.map_or(BYTES_MAX, |(_, _, bound)| *bound);
+                let bound = bounds.iter().find(|(_, at, _)| *at == n).map_or(BYTES_MAX, |(_, _, bound)| *bound);
                 if element.length() > bound && element.value().len() > bound {
                     let message = format!("{} bytes, and {bound} are allowed here", element.value().len());
                     problems.error(segment, n, "element-too-long", "5", message);
                 }
-                let is_key = || self.keys.contains(&(segment.name(), n));
-                if element.bytes().iter().any(u8::is_ascii_control)
-                    && is_key()
+                if keys.iter().any(|(_, at)| *at == n)
+                    && element.bytes().iter().any(u8::is_ascii_control)
                     && element.value().contains(char::is_control)
                 {
                     let message = format!("`{}` has a control character", excerpt(&element.value()));
@@ -100,6 +104,18 @@ impl Values<'_> {
             }
         }
     }
+
+    /// Whether the lists are in their order, without which nothing would be found in them.
+    pub fn are_in_order(&self) -> bool {
+        self.read.is_sorted() && self.bounds.is_sorted() && self.keys.is_sorted()
+    }
+}
+
+/// The entries of a list for one segment.
+fn of_name<'v, T>(list: &'v [T], name: &str, of: fn(&T) -> &str) -> &'v [T] {
+    let first = list.partition_point(|entry| of(entry) < name);
+    let count = list[first..].iter().take_while(|entry| of(entry) == name).count();
+    &list[first..first + count]
 }
 
 /// One segment being read; it remembers which elements somebody asked for.
@@ -267,21 +283,31 @@ pub struct Zones<'c> {
     pub zone: Option<&'c str>,
 }
 
+/// So many values of one place are looked through for an equal one.
+const LOOKED_THROUGH: usize = 32;
+
 /// What the model has no place for: single elements by their place, and whole segments.
 #[derive(Clone, Default)]
 pub struct Left {
     elements: BTreeMap<String, String>,
+    /// Where to go on counting the likes of a place that many stand at.
+    counted: BTreeMap<String, usize>,
     segments: Vec<Vec<String>>,
     values: Vec<(&'static str, Value)>,
 }
 
 impl Left {
-    /// One element, by the key of its segment: `W06`, `N9*BM*4711`, `N1*ST/N2`.
+    /// One element, by the key of its segment: `W06`, `N9*BM*4711`, `N1*ST/N2`. Another value at the same place is counted.
     pub fn element(&mut self, key: &str, n: usize, value: String) {
         let mut place = format!("{key}/{n}");
         let mut count = 1;
         while self.elements.get(&place).is_some_and(|kept| *kept != value) {
             count += 1;
+            if count == LOOKED_THROUGH {
+                let next = self.counted.entry(format!("{key}/{n}")).or_insert(count);
+                count = *next;
+                *next += 1;
+            }
             place = format!("{key}[{count}]/{n}");
         }
         self.elements.insert(place, value);
@@ -295,6 +321,16 @@ impl Left {
         let last = values.iter().rposition(|value| !value.is_empty()).unwrap_or_default();
         values.truncate(last + 1);
         self.segments.push(values);
+    }
+
+    /// How many elements and segments.
+    pub fn len(&self) -> usize {
+        self.elements.len() + self.segments.len()
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0 && self.values.is_empty()
     }
 
     /// Takes over what was left elsewhere.

@@ -60,6 +60,16 @@ impl Facts {
         }
     }
 
+    /// How much it says, roughly.
+    pub fn said(&self) -> usize {
+        self.references.len()
+            + self.parties.list.len()
+            + self.notes.len()
+            + self.dates.len()
+            + self.equipment.len()
+            + self.left.len()
+    }
+
     fn note(&mut self, segment: Segment<'_>) {
         let mut reading = Reading::of(segment);
         let (code, text) = (reading.take(1), reading.take(2));

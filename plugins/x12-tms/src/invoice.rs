@@ -173,7 +173,7 @@ impl<'d> Reader<'d> {
         let mut reading = Reading::of(segment);
         let kind = weight_kind(&mut reading, 1);
         let weighed = reading.signed(2, "the weight", problems);
-        let unit = weighed.is_some().then(|| reading.take(12)).unwrap_or_default();
+        let unit = if weighed.is_some() { reading.take(12) } else { Default::default() };
         draft.line.line.measures.extend(weighed.map(|value| measure(&kind, Quantity::x12(value, &unit))));
         for n in [8, 10] {
             let Some(charged) = amount(&mut reading, n, "the charge", problems) else { continue };

@@ -44,43 +44,43 @@ const MAPPING: Mapping<'_> = Mapping {
             "AT1", "AT2", "AT4", "AT7", "AT8", "B1", "B10", "B2", "B2A", "B3", "BOL", "C3", "CD3", "G61",
             "G62", "ITD", "K1", "L0", "L1", "L11", "L3", "L5", "L9", "LAD", "LH1", "LH2", "LH3", "LX", "M7",
             "MAN", "MS1", "MS2", "MS3", "N1", "N2", "N3", "N4", "N7", "N9", "NM1", "NTE", "OID", "PER",
-            "PLD", "POD", "Q7", "R3", "S5", "SPO", "PRF", "V9", "W09",
+            "PLD", "POD", "PRF", "Q7", "R3", "S5", "SPO", "V9", "W09",
         ],
         bounds: &[
-            ("NTE", 2, 4096),
             ("K1", 1, 4096),
             ("K1", 2, 4096),
             ("L11", 3, 4096),
-            ("N9", 3, 4096),
-            ("N7", 1, 64),
-            ("N7", 2, 128),
             ("MS2", 1, 64),
             ("MS2", 2, 128),
+            ("N7", 1, 64),
+            ("N7", 2, 128),
+            ("N9", 3, 4096),
+            ("NTE", 2, 4096),
         ],
         keys: &[
+            ("AT7", 1),
+            ("AT7", 2),
+            ("AT7", 3),
+            ("AT7", 4),
             ("B1", 1),
             ("B1", 2),
-            ("B2", 2),
-            ("B2", 4),
             ("B10", 1),
             ("B10", 2),
             ("B10", 3),
+            ("B2", 2),
+            ("B2", 4),
             ("B3", 2),
             ("B3", 3),
             ("B3", 11),
             ("BOL", 1),
             ("BOL", 3),
             ("L11", 1),
-            ("N9", 2),
+            ("MAN", 2),
             ("MS1", 1),
             ("MS1", 2),
-            ("AT7", 1),
-            ("AT7", 2),
-            ("AT7", 3),
-            ("AT7", 4),
             ("MS2", 1),
             ("MS2", 2),
-            ("MAN", 2),
+            ("N9", 2),
         ],
     },
     map,
@@ -93,5 +93,15 @@ fn map(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) 
         "214" => status::read(set, zones, problems),
         "210" => invoice::read(set, zones, problems).into_iter().collect(),
         _ => bill::read(set, zones, problems).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_of_values_are_in_the_order_that_they_are_searched_by() {
+        assert!(MAPPING.values.are_in_order());
     }
 }

@@ -20,7 +20,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
     for segment in set.segments().iter().skip(1) {
         report.segment(segment, zones, problems);
     }
-    report.end_loop();
+    report.end_loop(problems);
     if !report.saw_beginning {
         let message = "the B10 that identifies the shipment is missing".to_owned();
         problems.error(set.header(), 0, "segment-missing", "5", message);
@@ -45,7 +45,12 @@ struct Report<'d> {
     /// What the order said before its first package.
     of_order: Option<Facts>,
     events: Vec<Event>,
+    /// How much was said again so far, see [`REPEATED_MAX`].
+    repeated: usize,
 }
+
+/// References, parties and remarks that the events of one set may repeat, all together.
+const REPEATED_MAX: usize = 50_000;
 
 /// What a loop is about.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -80,10 +85,10 @@ impl<'d> Report<'d> {
             "SE" => {}
             "B10" => self.beginning(segment, problems),
             "LX" => {
-                self.end_loop();
+                self.end_loop(problems);
                 self.within = Some(Loop::default());
             }
-            "CD3" | "PRF" => self.begin_within(segment),
+            "CD3" | "PRF" => self.begin_within(segment, problems),
             "AT7" => {
                 // Some senders leave LX out.
                 let shipment = self.within.get_or_insert_default();
@@ -99,7 +104,7 @@ impl<'d> Report<'d> {
 
     /// A package (CD3) or an order (PRF) has statuses of its own. What the loop said before the first of them is said of
     /// each, and what the order said of each of its packages.
-    fn begin_within(&mut self, segment: Segment<'_>) {
+    fn begin_within(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
         let (is_order, before) = (segment.name() == "PRF", self.within.take().unwrap_or_default());
         match before.level {
             Level::Shipment => {
@@ -110,7 +115,7 @@ impl<'d> Report<'d> {
             Level::Package => {}
         }
         self.within = Some(before);
-        self.end_loop();
+        self.end_loop(problems);
         let order = self.of_order.clone().filter(|_| !is_order);
         let mut open = Loop { facts: order.unwrap_or_else(|| self.of_shipment.clone()), ..Loop::default() };
         open.level = if is_order { Level::Order } else { Level::Package };
@@ -150,9 +155,16 @@ impl<'d> Report<'d> {
     }
 
     /// Makes events of the statuses of a loop, once everything that it says of them is read.
-    fn end_loop(&mut self) {
+    fn end_loop(&mut self, problems: &mut Problems<'_>) {
         let Some(open) = self.within.take() else { return };
         for status in &open.statuses {
+            // Each status repeats what the heading and its loop say.
+            self.repeated += self.heading.said() + open.facts.said();
+            if self.repeated > REPEATED_MAX {
+                let message =
+                    "so many statuses and references in one set would grow beyond measure; send several sets";
+                return problems.error(status.segment, 0, "too-many-statuses", "4", message.to_owned());
+            }
             let event = self.event(&open, status);
             self.events.push(event);
         }

@@ -39,8 +39,8 @@ const MAPPING: Mapping<'_> = Mapping {
             "G62", "G69", "LX", "MAN", "N1", "N2", "N3", "N4", "N9", "NTE", "PER", "W01", "W03", "W05",
             "W06", "W09", "W10", "W12", "W27", "W66", "W76",
         ],
-        bounds: &[("NTE", 2, 4096), ("N9", 3, 4096), ("G69", 1, 512), ("W27", 6, 64), ("W27", 7, 128)],
-        keys: &[("W05", 2), ("W06", 2), ("W06", 4), ("W06", 5), ("N9", 2)],
+        bounds: &[("G69", 1, 512), ("N9", 3, 4096), ("NTE", 2, 4096), ("W27", 6, 64), ("W27", 7, 128)],
+        keys: &[("N9", 2), ("W05", 2), ("W06", 2), ("W06", 4), ("W06", 5)],
     },
     map,
 };
@@ -51,4 +51,14 @@ fn map(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) 
         _ => order::read(set, zones, problems),
     };
     event.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_of_values_are_in_the_order_that_they_are_searched_by() {
+        assert!(MAPPING.values.are_in_order());
+    }
 }

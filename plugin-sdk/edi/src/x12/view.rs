@@ -39,6 +39,8 @@ pub struct Segments<'d> {
 pub struct Segment<'d> {
     document: &'d Document<'d>,
     entry: &'d SegmentEntry,
+    /// Asked for again and again, so it is looked at once.
+    name: &'d str,
     pub(super) index: u32,
 }
 
@@ -238,12 +240,13 @@ impl<'d> Segments<'d> {
 
 impl<'d> Segment<'d> {
     pub(super) fn at(document: &'d Document<'d>, index: u32) -> Self {
-        Self { document, entry: &document.segments[index as usize], index }
+        let entry = &document.segments[index as usize];
+        Self { document, entry, name: entry_name(entry), index }
     }
 
     /// The name: `W12`. Empty when what stands there can't be one.
     pub fn name(&self) -> &'d str {
-        entry_name(self.entry)
+        self.name
     }
 
     /// The first byte.
