@@ -1,11 +1,10 @@
 //! 214, shipment status: each AT7 is a point on the way, or the delivery.
 
+mod event;
+
 use crossdock_edi::x12::{Segment, TransactionSet};
 use crossdock_mapper::Event;
-use crossdock_mapper::canonical::{
-    Address, Carrier, Classifier, Code, Equipment, Identifier, Milestone, Place, Proof, Reference,
-    ShipmentDelivered, ShipmentMilestone, Time, Totals,
-};
+use crossdock_mapper::canonical::{Address, Carrier, Equipment, Identifier, Place, Reference, Time};
 use crossdock_x12::{Problems, Reading, Zones, excerpt};
 
 use crate::facts::{Facts, identified};
@@ -169,131 +168,6 @@ impl<'d> Report<'d> {
             self.events.push(event);
         }
     }
-
-    fn event(&self, open: &Loop<'_>, status: &Status<'_>) -> Event {
-        let mut facts = self.heading.clone();
-        for more in [open.facts.clone(), status.facts.clone()] {
-            facts.references.extend(more.references);
-            facts.parties.list.extend(more.parties.list);
-            facts.notes.extend(more.notes);
-            facts.dates.extend(more.dates);
-            facts.temperature = more.temperature.or(facts.temperature);
-            facts.totals = more.totals.or(facts.totals);
-            facts.equipment.extend(more.equipment);
-            facts.left.merge(more.left);
-        }
-        facts.equipment.splice(0..0, status.equipment.clone());
-        // Seals without a trailer of their own are those of the status's.
-        if let [first, second] = facts.equipment.as_mut_slice()
-            && second.identifiers.is_empty()
-            && second.kind.is_none()
-        {
-            first.seals.append(&mut second.seals);
-            facts.equipment.truncate(1);
-        }
-        // A status has one date; others, which stand with a party, have no place, and neither has a temperature.
-        facts.left.value("dates", &facts.dates);
-        facts.left.value("temperature", &facts.temperature);
-        let code = |n: usize| status.segment.value(n).into_owned();
-        let (said, appointment) = (code(1), code(3));
-        let carrier = Some(self.carrier.clone()).filter(|carrier| *carrier != Carrier::default());
-        let totals = facts.totals.filter(|totals| *totals != Totals::default());
-
-        let key = if said.is_empty() { &appointment } else { &said };
-        let reason = if said.is_empty() { code(4) } else { code(2) };
-        let moment =
-            [status.time.date_digits(), status.time.time_digits()].map(Option::unwrap_or_default).concat();
-        let place = status.place.as_ref().and_then(place_key);
-        let equipment = status.equipment.as_ref().and_then(|equipment| equipment.identifiers.first());
-        let package = ["tracking", "package", "sscc"]
-            .into_iter()
-            .find_map(|kind| Reference::find(&facts.references, kind));
-        let scac = self.carrier.identifiers.first();
-        let keys = [
-            ("scac", scac.map(|scac| scac.value.clone())),
-            ("status", Some(key.clone())),
-            ("reason", Some(reason.clone())),
-            ("time", Some(moment)),
-            ("stop", open.stop.clone()),
-            ("place", place),
-            ("equipment", equipment.map(|equipment| equipment.value.clone())),
-            ("package", package.map(str::to_owned)),
-        ];
-        let named = keys
-            .into_iter()
-            .filter_map(|(kind, value)| Some((kind, value.filter(|value| !value.is_empty())?)));
-        let finish = |event: Event| {
-            named
-                .fold(event.natural_key("shipment", &self.shipment), |event, (kind, value)| {
-                    event.natural_key(kind, value.chars().take(80).collect::<String>())
-                })
-                .order_key("shipment", &self.shipment)
-                .occurred_at(&status.time)
-        };
-
-        let list = |name: &str, code: String| Code { list: Some(name.to_owned()), code, text: None };
-        if tables::is_delivered(&said) {
-            let mut reading = Reading::of(status.segment);
-            for n in [5, 6, 7] {
-                reading.take(n);
-            }
-            if said == "D1" {
-                reading.take(1);
-            }
-            if reason == "NS" {
-                reading.take(2);
-            }
-            reading.leave("AT7", &mut facts.left);
-            let signed = open.signed_by.clone();
-            return finish(Event::new(&ShipmentDelivered {
-                shipment: self.shipment.clone(),
-                references: facts.references,
-                delivered: status.time.clone().actual(),
-                place: status.place.clone(),
-                proof: signed.map(|name| Proof { signed_by: Some(name), ..Proof::default() }),
-                parties: facts.parties.list,
-                carrier,
-                equipment: facts.equipment,
-                totals,
-                notes: facts.notes,
-                extensions: {
-                    if let Some(stop) = &open.stop {
-                        facts.left.value("stop", stop);
-                    }
-                    facts.left.into_extensions()
-                },
-                ..ShipmentDelivered::default()
-            }));
-        }
-        let (milestone, classifier) = match said.is_empty() {
-            true => (Milestone::Appointment, Classifier::Planned),
-            false => tables::status(&said).unwrap_or((Milestone::Other, Classifier::Actual)),
-        };
-        let mut reading = Reading::of(status.segment);
-        let own: &[usize] = if said.is_empty() { &[3, 4, 5, 6, 7] } else { &[1, 2, 5, 6, 7] };
-        own.iter().for_each(|n| drop(reading.take(*n)));
-        reading.leave("AT7", &mut facts.left);
-        if let Some(name) = &open.signed_by {
-            facts.left.value("signed_by", name);
-        }
-        finish(Event::new(&ShipmentMilestone {
-            shipment: self.shipment.clone(),
-            milestone,
-            status: Some(list(if said.is_empty() { "x12-1652" } else { "x12-1650" }, key.clone())),
-            reason: (!reason.is_empty()).then(|| list("x12-1651", reason)),
-            references: facts.references,
-            happened: Time { classifier: Some(classifier), ..status.time.clone() },
-            place: status.place.clone(),
-            stop: open.stop.clone(),
-            parties: facts.parties.list,
-            carrier,
-            equipment: facts.equipment,
-            totals,
-            notes: facts.notes,
-            extensions: facts.left.into_extensions(),
-            ..ShipmentMilestone::default()
-        }))
-    }
 }
 
 impl Loop<'_> {
@@ -408,12 +282,4 @@ fn mark_or_fact(segment: Segment<'_>, facts: &mut Facts, zones: &Zones<'_>, prob
     };
     reading.leave(&format!("MAN*{code}*{value}"), &mut facts.left);
     facts.references.push(Reference::new(kind, &*value).source(&format!("MAN*{code}")));
-}
-
-/// City and state, as far as they are there.
-fn place_key(place: &Place) -> Option<String> {
-    let address = place.address.as_ref()?;
-    let parts: Vec<&str> =
-        [&address.city, &address.region].into_iter().flatten().map(String::as_str).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
