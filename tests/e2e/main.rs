@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
 mod acknowledge;
+mod author;
 mod commands;
 mod delivery;
 mod job;

@@ -65,7 +65,11 @@ enum Command {
     },
     /// Compile a mapper; the gateway calls this on itself, with resource limits
     #[command(name = crate::mapper::compile::COMMAND, hide = true)]
-    Compile,
+    Compile {
+        /// What the code is made for
+        #[arg(default_value = "fast", value_parser = code)]
+        code: crate::mapper::Code,
+    },
 }
 
 /// Runs the command and gives its exit code: 0 done, 1 the answer is no, 2 wrong use, 3 a mapper trapped or
@@ -81,12 +85,16 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
         Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
-        Command::Compile => Ok(crate::mapper::compile::child_main()),
+        Command::Compile { code } => Ok(crate::mapper::compile::child_main(code)),
     };
     ended.unwrap_or_else(|error| {
         anstream::eprintln!("error: {}", show::safe(&format!("{error:#}")));
         ExitCode::FAILURE
     })
+}
+
+fn code(name: &str) -> Result<crate::mapper::Code, String> {
+    crate::mapper::Code::named(name).ok_or_else(|| "no such code".to_owned())
 }
 
 fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {

@@ -63,6 +63,17 @@ pub enum Direction {
     Acknowledge,
 }
 
+impl Direction {
+    /// Its name in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ToCanonical => "to-canonical",
+            Self::FromCanonical => "from-canonical",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+}
+
 impl Manifest {
     /// Reads the content of the section.
     pub(super) fn read(section: &[u8], contracts: &[&Contract]) -> Result<Self, Rejection> {

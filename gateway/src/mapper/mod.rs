@@ -40,6 +40,7 @@ mod waste;
 mod wire;
 
 pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
+pub use engine::Code;
 pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
@@ -229,13 +230,25 @@ impl Host {
     /// # Errors
     /// The engine, a thread or the folder is not to be had.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
-        Self::serving(settings, SERVED)
+        Self::making(settings, Code::Fast)
     }
 
-    fn serving(settings: Settings, contracts: &'static [&'static Contract]) -> Result<Arc<Self>, Error> {
+    /// The same for whoever writes a mapper, with code that is made for something else than traffic.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn making(settings: Settings, code: Code) -> Result<Arc<Self>, Error> {
+        Self::serving(settings, SERVED, code)
+    }
+
+    fn serving(
+        settings: Settings,
+        contracts: &'static [&'static Contract],
+        code: Code,
+    ) -> Result<Arc<Self>, Error> {
         let workers = settings.workers.clamp(1, 256);
         // The pool has a slot for each worker and one more, for a reset that is not finished when the next call begins.
-        let engine = engine::serving(u32::try_from(workers + 1).expect("at most 257"))?;
+        let engine = engine::serving(u32::try_from(workers + 1).expect("at most 257"), code)?;
         let fail = |error: wasmtime::Error| Error::Engine(error.to_string());
         let linkers = Linkers {
             components: component::linker(&engine, contracts).map_err(fail)?,
@@ -245,12 +258,12 @@ impl Host {
         let ticker = Ticker::start(engine.clone())?;
         let budget = Arc::new(Budget::new(settings.byte_budget));
         Ok(Arc::new(Self {
-            desk: Arc::new(Desk { engine, ticker, budget }),
+            desk: Arc::new(Desk { engine, ticker, budget, counts: code == Code::Counting }),
             linkers,
             contracts,
             pool: Pool::start(workers, settings.queue_per_partner)?,
             cache: Arc::new(cache::Cache::open(&settings.cache)?),
-            compiler: compile::Compiler::new(settings.compiler),
+            compiler: compile::Compiler::new(settings.compiler, code),
             compatibility,
             loaded: Mutex::default(),
             figures: Figures::default(),

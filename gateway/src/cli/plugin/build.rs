@@ -53,13 +53,15 @@ pub enum Error {
     #[error(transparent)]
     Toolchain(#[from] language::Missing),
     /// The compiler refused it.
-    #[error("{name} does not compile ({toolchain})\n{complaint}")]
+    #[error("{name} does not compile ({toolchain})\n{brief}")]
     Compile {
         /// The mapper.
         name: String,
         /// The toolchain, for people.
         toolchain: String,
-        /// The last lines of what the compiler said.
+        /// What the compiler said that is about the mapper.
+        brief: String,
+        /// All that the compiler said, or the last lines of it.
         complaint: String,
     },
     /// It compiled, but what came out is no mapper.
@@ -86,6 +88,22 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// The error for people: with all that a compiler said, or with what of it is about the mapper.
+    pub fn told(&self, verbose: bool) -> String {
+        match self {
+            Self::Compile { name, toolchain, complaint, .. } if verbose => {
+                format!("{name} does not compile ({toolchain})\n{complaint}")
+            }
+            Self::Compile { brief, complaint, .. } if brief.trim() != complaint.trim() => {
+                let lines = complaint.lines().count();
+                format!("{self}\nhelp: --verbose shows all {lines} lines that the compiler said")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Where builds keep what they make.
@@ -125,8 +143,9 @@ impl Places {
         })
     }
 
-    fn folder(&self, toolchain: &dyn Toolchain, sources: Digest) -> PathBuf {
-        let mut text = format!("{RECIPE} {}", toolchain.key()).into_bytes();
+    fn folder(&self, toolchain: &dyn Toolchain, sources: Digest, hasty: bool) -> PathBuf {
+        let haste = if hasty { " hasty" } else { "" };
+        let mut text = format!("{RECIPE} {}{haste}", toolchain.key()).into_bytes();
         text.extend(sources.as_bytes());
         self.mappers.join(&Digest::of(&text).to_string()[..16])
     }
@@ -153,13 +172,26 @@ pub fn build(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
 /// # Errors
 /// As [`build`].
 pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+    make(plugin, places, false, progress)
+}
+
+/// The same in little time, where the language can: what comes out does the same, and is slower. For the author's eyes
+/// alone; nothing of it goes live.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn build_hastily(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+    make(plugin, &Places::usual()?, true, progress)
+}
+
+fn make(plugin: &Path, places: &Places, hasty: bool, progress: &dyn Fn(&str)) -> Result<Built, Error> {
     let description = Description::read(plugin)?;
     let room = language::room(description.language);
     let before = sources::read(plugin, room.sources())?;
     let machine = Here { folder: plugin };
     // Looking into the cache comes before fetching a toolchain: where that fails, it fails slowly.
     let stored =
-        |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all), &description);
+        |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all, hasty), &description);
     if let Some(built) = room.ready(&machine, &places.tools).and_then(|toolchain| stored(&*toolchain)) {
         return Ok(built);
     }
@@ -168,10 +200,11 @@ pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Resu
         return Ok(built);
     }
     progress(&format!("compiling {} with {}", description.name, toolchain.describe()));
-    let job = Job { plugin, work: &places.work(description.language), progress };
+    let job = Job { plugin, work: &places.work(description.language), hasty, progress };
     let made = toolchain.compile(&job).map_err(|complaint| Error::Compile {
         name: description.name.to_string(),
         toolchain: toolchain.describe(),
+        brief: room.brief(&complaint),
         complaint,
     })?;
     // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
@@ -180,7 +213,7 @@ pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Resu
         return Err(Error::Changed { name: description.name.to_string() });
     }
     let wasm = finish(made, &description, room, progress)?;
-    Stored::put(&places.folder(&*toolchain, after.all), &description, &*toolchain, &wasm)
+    Stored::put(&places.folder(&*toolchain, after.all, hasty), &description, &*toolchain, &wasm)
 }
 
 /// What lies beside a finished mapper.

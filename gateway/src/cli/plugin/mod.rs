@@ -11,14 +11,22 @@ pub mod description;
 mod inspect;
 pub mod language;
 mod laws;
+mod leaves;
+mod lineage;
 mod locate;
+mod lost;
+mod measure;
 mod new;
+mod origin;
+mod place;
 mod progress;
 mod push;
 mod run;
 mod show;
 mod sources;
 mod test;
+mod trace;
+mod watch;
 mod written;
 
 use std::{
@@ -42,11 +50,23 @@ const USE: u8 = 2;
 /// A mapper trapped, exceeded a limit or broke the contract.
 const FAILED: u8 = 3;
 
+/// What every command is given.
+#[derive(Clone, Copy)]
+struct Tools<'a> {
+    clock: &'a dyn Clock,
+    random: &'a dyn Random,
+    /// Whether all that a compiler says is shown.
+    verbose: bool,
+}
+
 /// Make, build and try mappers.
 #[derive(Debug, Args)]
 pub struct PluginArgs {
     #[command(subcommand)]
     command: PluginCommand,
+    /// Show all that a compiler says, not only what is about the mapper.
+    #[arg(long, global = true)]
+    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +95,23 @@ enum PluginCommand {
         after_help = "Examples:\n  crossdock plugin test plugins/x12-wms\n  crossdock plugin test --update x12-wms"
     )]
     Test(test::TestArgs),
+    /// Show from which places of a document each canonical field comes, and which values nothing depends on.
+    ///
+    /// A mapper is a pure function, so this is found by trying: each value of the document is changed alone, and the
+    /// mapper runs again.
+    ///
+    /// Exit codes: 0 shown, 1 the document is refused, 2 wrong use, 3 the mapper trapped or exceeded a limit.
+    #[command(after_help = "Examples:\n  crossdock plugin lineage x12-wms order-945.x12\n  \
+        crossdock plugin lineage x12-wms order-945.x12 --field /lines/0/lot")]
+    Lineage(lineage::LineageArgs),
+    /// Measure a mapper beside its limits: time, memory and the number of its instructions.
+    ///
+    /// Without a document all of its cases are measured. Instructions are counted in an engine of their own and are the
+    /// same on every machine; times are this machine's.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin bench x12-wms\n  crossdock plugin bench x12-wms order-945.x12 --json"
+    )]
+    Bench(measure::BenchArgs),
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
@@ -104,18 +141,21 @@ struct BuildArgs {
 /// Standard output cannot be written.
 pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<ExitCode> {
     let here = env::current_dir()?;
+    let tools = Tools { clock, random, verbose: args.verbose };
     let code = match args.command {
         PluginCommand::New(args) => new::run(&args, &here),
-        PluginCommand::Build(args) => build_all(&args, &here, clock)?,
-        PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
-        PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
-        PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
+        PluginCommand::Build(args) => build_all(&args, &here, tools)?,
+        PluginCommand::Run(args) => run::run(&args, &here, tools)?,
+        PluginCommand::Bench(args) => measure::run(&args, &here, tools)?,
+        PluginCommand::Test(args) => test::run(&args, &here, tools)?,
+        PluginCommand::Lineage(args) => lineage::run(&args, &here, tools)?,
+        PluginCommand::Inspect(args) => inspect::run(&args, &here, tools)?,
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
     };
     Ok(ExitCode::from(code))
 }
 
-fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result<u8> {
+fn build_all(args: &BuildArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let found = match named(&args.mappers, here) {
         Ok(found) => found,
         Err(error) => return Ok(complain(&error, USE)),
@@ -132,7 +172,7 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
                 continue;
             }
         };
-        let progress = Progress::new(clock);
+        let progress = Progress::new(tools.clock);
         let built = build::build(&folder, &|line| progress.tell(line));
         progress.clear();
         let shown = built.and_then(|built| match &args.out {
@@ -144,16 +184,16 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
                 anstream::eprintln!(
-                    "{how}  {} {}   {} KB   digest {}   {}",
+                    "{how}  {} {}   {}   digest {}   {}",
                     built.name,
                     built.version,
-                    built.size.div_ceil(1000),
+                    show::size(usize::try_from(built.size).unwrap_or(usize::MAX)),
                     built.digest.short(),
                     built.toolchain
                 );
                 anstream::println!("{}", built.wasm.display());
             }
-            Err(error) => code = complain(&error, NO),
+            Err(error) => code = complain(&error.told(tools.verbose), NO),
         }
     }
     Ok(code)
@@ -171,4 +211,10 @@ fn named(words: &[String], here: &Path) -> Result<Vec<Found>, locate::Error> {
 fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
     anstream::eprintln!("error: {error}");
     code
+}
+
+/// A path as short as it can be named from here.
+fn near(path: &Path) -> String {
+    let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
