@@ -6,17 +6,19 @@ mod orders;
 mod parts;
 mod rows;
 mod status;
+mod told;
 mod transport;
 
 use crossdock_edi::edifact::{Envelope, WriteError, Writer};
 use crossdock_mapper::canonical::{
-    OrderCancelled, OrderReleased, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched,
+    Canonical, OrderCancelled, OrderReleased, ShipmentCancelled, ShipmentDelivered, ShipmentDispatched,
     ShipmentMilestone, ShipmentTendered,
 };
 use crossdock_mapper::serde_json::{self, Value};
 use crossdock_mapper::{Context, Diagnostic, Output, Recorded, Refusal};
 
 use rows::Rows;
+use told::Told;
 
 /// What the policy may say about envelope and messages.
 struct Config {
@@ -73,27 +75,29 @@ impl Config {
 pub fn document(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
     let config = Config::read(context)?;
     let mut messages: Vec<(&str, Rows)> = Vec::new();
-    for event in events {
-        messages.push(if event.is::<OrderReleased>() {
-            ("ORDERS", orders::released(&event.data()?)?)
-        } else if event.is::<OrderCancelled>() {
-            ("ORDERS", orders::cancelled(&event.data()?)?)
-        } else if event.is::<ShipmentDispatched>() {
-            ("DESADV", despatch::dispatched(&event.data()?)?)
-        } else if event.is::<ShipmentTendered>() {
-            let data: ShipmentTendered = event.data()?;
-            let kind = if data.kind.as_deref() == Some("booking") { "IFTMBF" } else { "IFTMIN" };
-            (kind, transport::tendered(&data, kind)?)
-        } else if event.is::<ShipmentCancelled>() {
-            let kind = if config.cancelled_by == "DESADV" { "DESADV" } else { "IFTMIN" };
-            (kind, transport::cancelled(&event.data()?, kind)?)
-        } else if event.is::<ShipmentMilestone>() {
-            ("IFTSTA", status::milestone(&event.data()?, &event.id)?)
-        } else if event.is::<ShipmentDelivered>() {
-            ("IFTSTA", status::delivered(&event.data()?, &event.id)?)
-        } else {
-            let message = format!("ORDERS, DESADV, IFTMIN and IFTSTA can't say {}", event.event.kind);
-            return Err(Diagnostic::error("unsupported-event", message).into());
+    for recorded in events {
+        let event = &recorded.event;
+        let told = || Told::read(event);
+        messages.push(match event.kind.as_str() {
+            OrderReleased::KIND => ("ORDERS", orders::released(&told()?)?),
+            OrderCancelled::KIND => ("ORDERS", orders::cancelled(&told()?)?),
+            ShipmentDispatched::KIND => ("DESADV", despatch::dispatched(&told()?)?),
+            ShipmentTendered::KIND => {
+                let told = told()?;
+                let kind = if told.kind.as_deref() == Some("booking") { "IFTMBF" } else { "IFTMIN" };
+                (kind, transport::tendered(&told, kind)?)
+            }
+            ShipmentCancelled::KIND => {
+                let kind = if config.cancelled_by == "DESADV" { "DESADV" } else { "IFTMIN" };
+                (kind, transport::cancelled(&told()?, kind))
+            }
+            ShipmentMilestone::KIND | ShipmentDelivered::KIND => {
+                ("IFTSTA", status::status(&told()?, &recorded.id)?)
+            }
+            other => {
+                let message = format!("ORDERS, DESADV, IFTMIN and IFTSTA can't say {other}");
+                return Err(Diagnostic::error("unsupported-event", message).into());
+            }
         });
     }
     if messages.is_empty() {

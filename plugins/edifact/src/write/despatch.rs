@@ -1,16 +1,17 @@
 //! DESADV of a dispatched shipment: what stands in what as `CPS`, and what is in it as `LIN`.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Content, Decimal, Line, Lot, Pack, Quantity, ShipmentDispatched, Time};
+use crossdock_mapper::canonical::{Content, Decimal, Line, Lot, Pack, Quantity, Time};
 
 use super::parts;
 use super::rows::{Rows, text};
+use super::told::Told;
 use crate::tables;
 
-pub fn dispatched(shipment: &ShipmentDispatched) -> Result<Rows, Refusal> {
+pub fn dispatched(shipment: &Told) -> Result<Rows, Refusal> {
     let mut rows = Rows::default();
-    parts::heading(&mut rows, "DESADV", &shipment.shipment, parts::function(shipment.correction.as_ref()));
-    if let Some(dispatched) = &shipment.dispatched {
+    parts::heading(&mut rows, "DESADV", &shipment.number, parts::function(shipment.correction.as_ref()));
+    if let Some(dispatched) = &shipment.time {
         parts::date(&mut rows, "dispatched", dispatched);
     }
     parts::dates(&mut rows, &shipment.dates);
@@ -29,7 +30,7 @@ pub fn dispatched(shipment: &ShipmentDispatched) -> Result<Rows, Refusal> {
 }
 
 /// `CPS`: the shipment itself with what stands in no pack, then the packs, outer ones before those in them.
-fn levels(rows: &mut Rows, shipment: &ShipmentDispatched) -> Result<(), Refusal> {
+fn levels(rows: &mut Rows, shipment: &Told) -> Result<(), Refusal> {
     let mut told: Vec<&str> = Vec::new();
     rows.add("CPS", &[&["1"]]);
     parts::notes(rows, &shipment.notes);

@@ -1,15 +1,16 @@
 //! ORDERS of an order that is released or cancelled.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Line, OrderCancelled, OrderReleased};
+use crossdock_mapper::canonical::Line;
 
 use super::parts;
 use super::rows::Rows;
+use super::told::Told;
 
-pub fn released(order: &OrderReleased) -> Result<Rows, Refusal> {
+pub fn released(order: &Told) -> Result<Rows, Refusal> {
     let mut rows = Rows::default();
-    parts::heading(&mut rows, "ORDERS", &order.order, parts::function(order.correction.as_ref()));
-    if let Some(released) = &order.released {
+    parts::heading(&mut rows, "ORDERS", &order.number, parts::function(order.correction.as_ref()));
+    if let Some(released) = &order.time {
         parts::date(&mut rows, "document", released);
     }
     parts::dates(&mut rows, &order.dates);
@@ -30,10 +31,10 @@ pub fn released(order: &OrderReleased) -> Result<Rows, Refusal> {
     Ok(rows)
 }
 
-pub fn cancelled(order: &OrderCancelled) -> Result<Rows, Refusal> {
+pub fn cancelled(order: &Told) -> Result<Rows, Refusal> {
     let mut rows = Rows::default();
-    parts::heading(&mut rows, "ORDERS", &order.order, "1");
-    if let Some(cancelled) = &order.cancelled {
+    parts::heading(&mut rows, "ORDERS", &order.number, "1");
+    if let Some(cancelled) = &order.time {
         parts::date(&mut rows, "document", cancelled);
     }
     parts::notes(&mut rows, &order.notes);

@@ -1,16 +1,17 @@
 //! IFTMIN or IFTMBF of a shipment that is tendered, and the message that takes one back.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Line, Pack, Reference, ShipmentCancelled, ShipmentTendered};
+use crossdock_mapper::canonical::{Line, Pack, Reference};
 
 use super::parts;
 use super::rows::Rows;
+use super::told::Told;
 use crate::tables;
 
-pub fn tendered(shipment: &ShipmentTendered, kind: &str) -> Result<Rows, Refusal> {
+pub fn tendered(shipment: &Told, kind: &str) -> Result<Rows, Refusal> {
     let mut rows = Rows::default();
-    parts::heading(&mut rows, kind, &shipment.shipment, parts::function(shipment.correction.as_ref()));
-    if let Some(tendered) = &shipment.tendered {
+    parts::heading(&mut rows, kind, &shipment.number, parts::function(shipment.correction.as_ref()));
+    if let Some(tendered) = &shipment.time {
         parts::date(&mut rows, "document", tendered);
     }
     parts::dates(&mut rows, &shipment.dates);
@@ -47,10 +48,10 @@ pub fn tendered(shipment: &ShipmentTendered, kind: &str) -> Result<Rows, Refusal
     Ok(rows)
 }
 
-pub fn cancelled(shipment: &ShipmentCancelled, kind: &str) -> Result<Rows, Refusal> {
+pub fn cancelled(shipment: &Told, kind: &str) -> Rows {
     let mut rows = Rows::default();
-    parts::heading(&mut rows, kind, &shipment.shipment, "1");
-    if let Some(cancelled) = &shipment.cancelled {
+    parts::heading(&mut rows, kind, &shipment.number, "1");
+    if let Some(cancelled) = &shipment.time {
         parts::date(&mut rows, "document", cancelled);
     }
     if kind == "IFTMIN" {
@@ -64,7 +65,7 @@ pub fn cancelled(shipment: &ShipmentCancelled, kind: &str) -> Result<Rows, Refus
     if let (Some(carrier), "DESADV") = (&shipment.carrier, kind) {
         parts::carrier(&mut rows, "20", carrier, None);
     }
-    Ok(rows)
+    rows
 }
 
 fn paid(payment: &str) -> Option<&'static str> {
