@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Tools,
-    build::{self, Built, Places},
+    build::{self, Built, Kept, Places},
     cases::CaseContext,
     locate::Found,
     progress::Progress,
@@ -45,6 +45,9 @@ const TRIES: u32 = 5;
 const SHORT: Duration = Duration::from_millis(700);
 /// Bytes that all calls together may hold.
 const BUDGET: usize = 512 << 20;
+
+/// Builds a folder and tells of each step.
+type Builder<'a> = dyn FnMut(&Path, &dyn Fn(&str)) -> Result<Built, build::Error> + 'a;
 
 /// Hosts mappers as the gateway does.
 pub(super) struct Bench<'a> {
@@ -131,20 +134,16 @@ impl<'a> Bench<'a> {
     pub fn open(&self, found: &Found) -> Result<Opened, Error> {
         match found {
             Found::Wasm(path) => self.load(path, None),
-            Found::Folder(folder) => self.open_built(folder, build::build),
+            Found::Folder(folder) => self.open_built(folder, &mut build::build),
         }
     }
 
     /// Builds a folder so that it is there soon.
-    pub fn open_hastily(&self, folder: &Path) -> Result<Opened, Error> {
-        self.open_built(folder, build::build_hastily)
+    pub fn open_hastily(&self, folder: &Path, kept: &mut Kept) -> Result<Opened, Error> {
+        self.open_built(folder, &mut |folder, progress| build::build_hastily(folder, kept, progress))
     }
 
-    fn open_built(
-        &self,
-        folder: &Path,
-        build: fn(&Path, &dyn Fn(&str)) -> Result<Built, build::Error>,
-    ) -> Result<Opened, Error> {
+    fn open_built(&self, folder: &Path, build: &mut Builder<'_>) -> Result<Opened, Error> {
         let progress = self.progress();
         let built = build(folder, &|line| progress.tell(line));
         progress.clear();

@@ -182,23 +182,56 @@ pub fn build(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
 /// # Errors
 /// As [`build`].
 pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Result<Built, Error> {
-    make(plugin, places, false, progress)
+    make(plugin, places, &mut Way::Thorough, progress)
 }
 
 /// The same in little time, where the language can: what comes out does the same, and is slower. For the author's eyes
-/// alone; nothing of it goes live.
+/// alone; nothing of it goes live. The toolchain is kept for the next time.
 ///
 /// # Errors
 /// As [`build`].
-pub(super) fn build_hastily(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
-    make(plugin, &Places::usual()?, true, progress)
+pub(super) fn build_hastily(plugin: &Path, kept: &mut Kept, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+    make(plugin, &Places::usual()?, &mut Way::Hasty(kept), progress)
 }
 
-fn make(plugin: &Path, places: &Places, hasty: bool, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+/// The toolchain of the last time, with its language.
+pub(super) type Kept = Option<(Language, Box<dyn Toolchain>)>;
+
+/// How a mapper is built.
+enum Way<'a> {
+    /// To run fast.
+    Thorough,
+    /// To be there soon.
+    Hasty(&'a mut Kept),
+}
+
+impl Way<'_> {
+    fn is_hasty(&self) -> bool {
+        matches!(self, Self::Hasty(_))
+    }
+
+    /// Whether the toolchain of the last time is one for this language.
+    fn kept(&mut self, language: Language) -> Option<Box<dyn Toolchain>> {
+        match self {
+            Self::Hasty(kept) => {
+                kept.take().filter(|(of, _)| *of == language).map(|(_, toolchain)| toolchain)
+            }
+            Self::Thorough => None,
+        }
+    }
+
+    fn keep(&mut self, language: Language, toolchain: Box<dyn Toolchain>) {
+        if let Self::Hasty(kept) = self {
+            **kept = Some((language, toolchain));
+        }
+    }
+}
+
+fn make(plugin: &Path, places: &Places, way: &mut Way<'_>, progress: &dyn Fn(&str)) -> Result<Built, Error> {
     let description = Description::read(plugin)?;
-    let bare = compiled_in(plugin, &description, places, hasty, progress)?;
+    let bare = compiled_in(plugin, &description, places, way, progress)?;
     // What nothing goes live of needs no proof.
-    if hasty { Ok(bare) } else { with_cases(bare, plugin) }
+    if way.is_hasty() { Ok(bare) } else { with_cases(bare, plugin) }
 }
 
 /// The mapper without its cases, which change more often than it does.
@@ -206,20 +239,23 @@ fn compiled_in(
     plugin: &Path,
     description: &Description,
     places: &Places,
-    hasty: bool,
+    way: &mut Way<'_>,
     progress: &dyn Fn(&str),
 ) -> Result<Built, Error> {
     let room = language::room(description.language);
     let before = sources::read(plugin, room.sources())?;
     let machine = Here { folder: plugin };
+    let hasty = way.is_hasty();
     // Looking into the cache comes before fetching a toolchain: where that fails, it fails slowly.
     let stored =
         |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all, hasty), description);
-    if let Some(built) = room.ready(&machine, &places.tools).and_then(|toolchain| stored(&*toolchain)) {
-        return Ok(built);
-    }
-    let toolchain = room.find(&machine, &places.tools, progress)?;
+    let ready = way.kept(description.language).or_else(|| room.ready(&machine, &places.tools));
+    let toolchain = match ready {
+        Some(toolchain) => toolchain,
+        None => room.find(&machine, &places.tools, progress)?,
+    };
     if let Some(built) = stored(&*toolchain) {
+        way.keep(description.language, toolchain);
         return Ok(built);
     }
     progress(&format!("compiling {} with {}", description.name, toolchain.describe()));
@@ -229,14 +265,19 @@ fn compiled_in(
         toolchain: toolchain.describe(),
         brief: room.brief(&complaint),
         complaint,
-    })?;
-    // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
-    let after = sources::read(plugin, room.sources())?;
-    if after.written != before.written {
-        return Err(Error::Changed { name: description.name.to_string() });
-    }
-    let wasm = finish(made, description, room, progress)?;
-    Stored::put(&places.folder(&*toolchain, after.all, hasty), description, &*toolchain, &wasm)
+    });
+    let folder = |sources: Digest| places.folder(&*toolchain, sources, hasty);
+    let built = made.and_then(|made| {
+        // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
+        let after = sources::read(plugin, room.sources())?;
+        if after.written != before.written {
+            return Err(Error::Changed { name: description.name.to_string() });
+        }
+        let wasm = finish(made, description, room, progress)?;
+        Stored::put(&folder(after.all), description, &*toolchain, &wasm)
+    });
+    way.keep(description.language, toolchain);
+    built
 }
 
 /// Puts the files below `cases/` into the mapper: they travel with it, and a gateway runs them before it lets it in.

@@ -249,7 +249,7 @@ fn build_all(args: &BuildArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<
             Ok(built) if args.json => show::line("built", serde_json::to_value(&built)?),
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
-                anstream::eprintln!(
+                let line = format!(
                     "{how}  {} {}   {} with {} cases   digest {}   {}",
                     built.name,
                     built.version,
@@ -258,6 +258,7 @@ fn build_all(args: &BuildArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<
                     built.digest.short(),
                     built.toolchain
                 );
+                anstream::eprintln!("{}", show::wrap(&line, 2));
                 anstream::println!("{}", built.wasm.display());
             }
             Err(error) => code = complain(&error.told(tools.verbose), NO),
