@@ -28,8 +28,8 @@ struct Config {
     subset: String,
     /// 0001, the syntax identifier; `UNOC` by default, or `UNOW` where that lacks a character.
     syntax: Option<String>,
-    /// 0002, the syntax version; `3` by default.
-    version: String,
+    /// 0002, the syntax version; `3` by default, `4` with `UNOW`.
+    version: Option<String>,
     /// 0035: whether it is a test.
     test: bool,
     /// Which message takes back a shipment: `IFTMIN`, which is the default, or `DESADV`.
@@ -47,7 +47,7 @@ impl Config {
             directory: "96A".to_owned(),
             subset: String::new(),
             syntax: None,
-            version: "3".to_owned(),
+            version: None,
             test: false,
             cancelled_by: "IFTMIN".to_owned(),
         };
@@ -57,7 +57,7 @@ impl Config {
                 ("directory", Value::String(_)) => config.directory = text,
                 ("subset", Value::String(_)) => config.subset = text,
                 ("syntax", Value::String(_)) => config.syntax = Some(text),
-                ("version", Value::String(_)) => config.version = text,
+                ("version", Value::String(_)) => config.version = Some(text),
                 ("test", Value::Bool(test)) => config.test = *test,
                 ("cancelled_by", Value::String(_)) if matches!(text.as_str(), "IFTMIN" | "DESADV") => {
                     config.cancelled_by = text;
@@ -75,7 +75,8 @@ impl Config {
 pub fn document(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
     let config = Config::read(context)?;
     let mut messages: Vec<(&str, Rows)> = Vec::new();
-    for recorded in events {
+    let interchange_number = control_number(context)?;
+    for (index, recorded) in events.iter().enumerate() {
         let event = &recorded.event;
         let told = || Told::read(event);
         messages.push(match event.kind.as_str() {
@@ -92,7 +93,7 @@ pub fn document(context: &Context, events: &[Recorded]) -> Result<Output, Refusa
                 (kind, transport::cancelled(&told()?, kind))
             }
             ShipmentMilestone::KIND | ShipmentDelivered::KIND => {
-                ("IFTSTA", status::status(&told()?, &recorded.id)?)
+                ("IFTSTA", status::status(&told()?, &format!("{interchange_number}-{}", index + 1))?)
             }
             other => {
                 let message = format!("ORDERS, DESADV, IFTMIN and IFTSTA can't say {other}");
@@ -103,21 +104,24 @@ pub fn document(context: &Context, events: &[Recorded]) -> Result<Output, Refusa
     if messages.is_empty() {
         return Err(Diagnostic::error("no-events", "there is nothing to write").into());
     }
-    let (date, time) = syntax_date(&context.received_at, config.version == "4")?;
+    let version = config.version.as_deref().unwrap_or("3");
+    let (date, time) = syntax_date(&context.received_at, version == "4")?;
+    let (long_date, _) = syntax_date(&context.received_at, true)?;
     let mut envelope = Envelope {
         syntax: config.syntax.as_deref().unwrap_or("UNOC"),
-        version: &config.version,
+        version,
         sender: party(&context.sender),
         recipient: party(&context.receiver),
         date: &date,
         time: &time,
-        reference: control_number(context)?,
+        reference: interchange_number,
         test: config.test,
     };
     let mut written = interchange(&envelope, &config, &messages);
-    // Where the policy leaves the character set open, it is the one that has all characters.
-    if config.syntax.is_none() && matches!(written, Err(WriteError::Character { .. })) {
-        envelope.syntax = "UNOW";
+    // Where the policy leaves it open, the character set is the one that has all characters; it came with version 4.
+    let open = config.syntax.is_none() && config.version.is_none();
+    if open && matches!(written, Err(WriteError::Character { .. })) {
+        (envelope.syntax, envelope.version, envelope.date) = ("UNOW", "4", &long_date);
         written = interchange(&envelope, &config, &messages);
     }
     Ok(Output::new("application/edifact", written.map_err(unwritable)?))

@@ -15,7 +15,7 @@ pub fn dispatched(shipment: &Told) -> Result<Rows, Refusal> {
         parts::date(&mut rows, "dispatched", dispatched);
     }
     parts::dates(&mut rows, &shipment.dates);
-    parts::references(&mut rows, &shipment.references);
+    parts::references(&mut rows, &shipment.references, &shipment.dates);
     parts::parties(&mut rows, &shipment.parties, true);
     let (vehicles, others) = parts::vehicles(&shipment.equipment);
     if let Some(carrier) = &shipment.carrier {

@@ -15,7 +15,7 @@ pub fn released(order: &Told) -> Result<Rows, Refusal> {
     }
     parts::dates(&mut rows, &order.dates);
     parts::notes(&mut rows, &order.notes);
-    parts::references(&mut rows, &order.references);
+    parts::references(&mut rows, &order.references, &order.dates);
     parts::parties(&mut rows, &order.parties, true);
     let currency = order.lines.iter().find_map(|line| line.price.as_ref()?.currency.clone());
     if let Some(currency) = &currency {
@@ -38,7 +38,7 @@ pub fn cancelled(order: &Told) -> Result<Rows, Refusal> {
         parts::date(&mut rows, "document", cancelled);
     }
     parts::notes(&mut rows, &order.notes);
-    parts::references(&mut rows, &order.references);
+    parts::references(&mut rows, &order.references, &order.dates);
     parts::parties(&mut rows, &order.parties, true);
     lines(&mut rows, &order.lines)?;
     rows.add("UNS", &[&["S"]]);

@@ -76,11 +76,15 @@ fn value(time: &Time) -> Option<(String, &'static str)> {
     })
 }
 
-/// `RFF` for every reference that has a qualifier.
-pub fn references(rows: &mut Rows, references: &[Reference]) {
+/// `RFF` for every reference that has a qualifier, with the date of it where there is one.
+pub fn references(rows: &mut Rows, references: &[Reference], dates: &[Dated]) {
+    let mut dates: Vec<&Dated> = dates.iter().collect();
     for reference in references {
-        if let Some(qualifier) = qualifier(reference) {
-            rows.add("RFF", &[&[&qualifier, &reference.value]]);
+        let Some(qualifier) = qualifier(reference) else { continue };
+        rows.add("RFF", &[&[&qualifier, &reference.value]]);
+        let own = dates.iter().position(|dated| dated.kind.strip_suffix("-date") == Some(&reference.kind));
+        if let Some((value, format)) = own.and_then(|at| value(&dates.remove(at).time)) {
+            rows.add("DTM", &[&["171", &value, format]]);
         }
     }
 }

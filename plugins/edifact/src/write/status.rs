@@ -9,17 +9,15 @@ use super::told::Told;
 use crate::status::shipment;
 use crate::tables;
 
-pub fn status(told: &Told, id: &str) -> Result<Rows, Refusal> {
+/// A status has no number of its own: `document` is that of the message.
+pub fn status(told: &Told, document: &str) -> Result<Rows, Refusal> {
     let Some(happened) = &told.time else {
         return Err(Diagnostic::error("wrong-event", "the event does not say when it happened").into());
     };
     // A delivery has no milestone.
     let milestone = told.milestone.as_deref().unwrap_or("delivered");
     let mut rows = Rows::default();
-    // The event's own id is the number of the message: 35 characters are enough for it.
-    let number: String = id.chars().filter(char::is_ascii_alphanumeric).take(35).collect();
-    let number = if number.is_empty() { told.number.as_str() } else { number.as_str() };
-    parts::heading(&mut rows, "IFTSTA", number, "9");
+    parts::heading(&mut rows, "IFTSTA", document, "9");
     parts::parties(&mut rows, &told.parties, false);
     // The number stands in CNI, but where a reference says it already.
     let said = shipment(&told.references, &told.equipment);
@@ -35,6 +33,14 @@ pub fn status(told: &Told, id: &str) -> Result<Rows, Refusal> {
         })
     };
     let (status, agency, named) = code(told.status.as_ref(), "edifact-4405").unwrap_or_else(|| {
+        // What no code of the standard says goes as what both sides agreed, in its own words.
+        if matches!(milestone, "exception" | "other" | "appointment") {
+            let own = told.status.as_ref();
+            let code =
+                own.map(|status| status.code.clone()).filter(|code| code.len() <= 3).unwrap_or_default();
+            let words = own.map_or(milestone, |status| status.text.as_deref().unwrap_or(&status.code));
+            return (code, "ZZZ".to_owned(), words.to_owned());
+        }
         let code = tables::code_of(tables::STATUS, named(milestone), None).unwrap_or_else(|| "31".to_owned());
         (
             code,
@@ -46,7 +52,7 @@ pub fn status(told: &Told, id: &str) -> Result<Rows, Refusal> {
     rows.add("STS", &[&["1"], &[&status, "", &agency, &named], &[&reason, "", &reason_agency, &why]]);
     let consignment = |one: &&Reference| one.kind != "consignment" && one.kind != "sscc";
     let references: Vec<_> = told.references.iter().filter(consignment).cloned().collect();
-    parts::references(&mut rows, &references);
+    parts::references(&mut rows, &references, &[]);
     parts::date(&mut rows, qualifier(milestone, happened), happened);
     parts::notes(&mut rows, &told.notes);
     if let Some(place) = &told.place {

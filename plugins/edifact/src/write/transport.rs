@@ -21,7 +21,7 @@ pub fn tendered(shipment: &Told, kind: &str) -> Result<Rows, Refusal> {
         parts::place(&mut rows, place);
     }
     parts::incoterms(&mut rows, shipment.incoterms.as_ref());
-    parts::references(&mut rows, &shipment.references);
+    parts::references(&mut rows, &shipment.references, &shipment.dates);
     let payment = shipment.carrier.as_ref().and_then(|carrier| carrier.payment.as_deref());
     if let Some(code) = payment.and_then(paid) {
         rows.add("CPI", &[&["4"], &[], &[code]]);
@@ -57,7 +57,7 @@ pub fn cancelled(shipment: &Told, kind: &str) -> Rows {
     if kind == "IFTMIN" {
         parts::notes(&mut rows, &shipment.notes);
     }
-    parts::references(&mut rows, &shipment.references);
+    parts::references(&mut rows, &shipment.references, &shipment.dates);
     if let (Some(carrier), "IFTMIN") = (&shipment.carrier, kind) {
         parts::carrier(&mut rows, "20", carrier, None);
     }
@@ -108,7 +108,7 @@ fn details(rows: &mut Rows, line: &Line, packs: &[Pack]) {
     parts::notes(rows, &line.notes);
     parts::measures(rows, &line.measures, "AAE");
     let own = |one: &&Reference| one.source_kind.as_deref() != Some("SGP");
-    parts::references(rows, &line.references.iter().filter(own).cloned().collect::<Vec<_>>());
+    parts::references(rows, &line.references.iter().filter(own).cloned().collect::<Vec<_>>(), &[]);
     let codes: Vec<_> = packs
         .iter()
         .filter(|pack| line.packs.contains(&pack.id))
