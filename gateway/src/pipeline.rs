@@ -31,6 +31,7 @@ mod acknowledge;
 mod canary;
 mod keys;
 mod proxy;
+pub mod rehearse;
 mod trace;
 
 pub use keys::KeysInUse;
@@ -124,7 +125,7 @@ async fn serve(
     trace.caller = Some(caller.clone());
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
-    let permit = throttle(gateway, policies, &caller, &found, now)?;
+    let permit = throttle(&gateway.limiter, policies, &caller, &found, now)?;
     if let Some(id) = own_message(&head) {
         return message(gateway, &caller, id, &permit).await;
     }
@@ -170,7 +171,7 @@ async fn authenticate(
 }
 
 fn throttle(
-    gateway: &Gateway,
+    limiter: &Limiter,
     policies: &Snapshot,
     caller: &Caller,
     found: &Match<'_, Arc<Operation>>,
@@ -190,7 +191,7 @@ fn throttle(
         operation_key = format!("{}/{}", caller.partner, operation.id);
         scopes.push(Scope { name: "operation", key: &operation_key, limit: &operation.limit });
     }
-    Ok(gateway.limiter.admit(&scopes, now)?)
+    Ok(limiter.admit(&scopes, now)?)
 }
 
 fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
@@ -261,6 +262,14 @@ async fn read(
     body: Incoming,
     parameters: Pairs,
 ) -> Result<Body, Refusal> {
+    let media_type = taken(contract, head)?;
+    let held = gateway.spool.read(body, operation.body_max).await?;
+    not_empty(head, &held.content)?;
+    Ok(Body { document: Document { media_type, content: held.content.clone(), parameters }, _held: held })
+}
+
+/// The document's media type, if the operation takes it.
+fn taken(contract: &Contract, head: &Parts) -> Result<String, Refusal> {
     if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
         return Err(Refusal::Encoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
     }
@@ -269,12 +278,12 @@ async fn read(
     if !taken.is_empty() && !taken.contains(&media_type) {
         return Err(Refusal::MediaType { sent: media_type, taken: taken.clone() });
     }
-    let held = gateway.spool.read(body, operation.body_max).await?;
+    Ok(media_type)
+}
+
+fn not_empty(head: &Parts, content: &[u8]) -> Result<(), Refusal> {
     let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
-    if held.content.is_empty() && !bodiless {
-        return Err(Refusal::Empty);
-    }
-    Ok(Body { document: Document { media_type, content: held.content.clone(), parameters }, _held: held })
+    if content.is_empty() && !bodiless { Err(Refusal::Empty) } else { Ok(()) }
 }
 
 fn media_type(headers: &HeaderMap) -> String {
@@ -383,7 +392,7 @@ async fn exchange(
 
 #[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
 async fn map(
-    gateway: &Gateway,
+    host: &Host,
     policies: &Snapshot,
     mapping: &Mapping,
     inbound: &Inbound,
@@ -393,7 +402,7 @@ async fn map(
     trace: &mut Trace,
 ) -> Result<Mapped, Refusal> {
     let call = call(policies, mapping, inbound, stage, now);
-    let ran = gateway.host.to_canonical(&mapping.mapper, call, inbound.document.clone()).await;
+    let ran = host.to_canonical(&mapping.mapper, call, inbound.document.clone()).await;
     let ran = ran.map_err(|failure| refused(mapping, failure))?;
     trace.cpu += ran.usage.cpu;
     sink(ran.value, partial).map_err(|failure| refused(mapping, failure))

@@ -223,7 +223,13 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
 fn version(refused: &Refused) -> String {
     match refused {
         Refused::Unnamed => "Name the version that you mean, as the API's description says.".to_owned(),
-        Refused::Unknown { asked } => format!("There is no version `{asked}` that you may call."),
+        Refused::Unknown { asked, usable } if usable.is_empty() => {
+            format!("There is no version `{asked}` that you may call.")
+        }
+        Refused::Unknown { asked, usable } => {
+            let usable: Vec<&str> = usable.iter().map(|version| version.as_str()).collect();
+            format!("There is no version `{asked}` that you may call. You may call {}.", usable.join(", "))
+        }
         Refused::NotGranted { version } => {
             format!(
                 "This operation is not granted to you in version {version}. Ask the owner of the API for a grant."

@@ -211,26 +211,36 @@ impl Authenticator {
             return Ok(caller);
         }
         let verified = token::verify(token, &self.issuers, now).await?;
-        let issuer = verified.issuer;
-        let mut matching = self
-            .rules
-            .iter()
-            .filter(|rule| rule.issuer == issuer.name && token::matches(&verified.claims, &rule.claims));
-        let rule = matching.next().ok_or_else(|| Error::Nobody(Arc::clone(&issuer.name)))?;
+        let caller = self.whose(&verified.issuer.name, &verified.claims)?;
+        self.cache.put(digest, &caller, &verified);
+        Ok(caller)
+    }
+
+    /// Whose a token of this issuer is that carries these claims. It verifies nothing: for tokens that were
+    /// verified, and for rehearsals, which have no token at all.
+    ///
+    /// # Errors
+    /// Nobody's, or several partners'.
+    pub fn whose(
+        &self,
+        issuer: &Arc<str>,
+        claims: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Caller, Error> {
+        let mut matching =
+            self.rules.iter().filter(|rule| rule.issuer == *issuer && token::matches(claims, &rule.claims));
+        let rule = matching.next().ok_or_else(|| Error::Nobody(Arc::clone(issuer)))?;
         if let Some(other) = matching.find(|other| other.partner != rule.partner) {
             return Err(Error::Ambiguous {
-                issuer: Arc::clone(&issuer.name),
+                issuer: Arc::clone(issuer),
                 first: rule.partner.clone(),
                 second: other.partner.clone(),
             });
         }
-        let caller = Caller {
+        Ok(Caller {
             partner: rule.partner.clone(),
             credential: Arc::clone(&rule.credential),
-            scopes: token::scopes(&verified.claims),
-        };
-        self.cache.put(digest, &caller, &verified);
-        Ok(caller)
+            scopes: token::scopes(claims),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::words::{Clock, Random};
 
+mod api;
 mod audit;
 pub mod client;
 mod demo;
@@ -32,8 +33,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Make, build and try mappers
     Plugin(plugin::PluginArgs),
-    /// Look at policy files
+    /// Check, test, explain and compare policy files
     Policy(policy::Policy),
+    /// Describe what partners may call
+    Api(api::Api),
     /// Make API keys for partners
     Key(key::KeyArgs),
     /// Look up documents that were handed in
@@ -90,7 +93,8 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Serve(args) => on_runtime(serve::run(args, clock, random)),
         Command::Demo(args) => on_runtime(demo::run(args, clock, random)),
         Command::Plugin(args) => plugin::run(args, &*clock, &*random),
-        Command::Policy(args) => Ok(check_policies(&args, &*clock)),
+        Command::Policy(args) => Ok(answered(args.run(&*clock, &*random))),
+        Command::Api(args) => Ok(answered(args.run(&*clock))),
         Command::Key(args) => key::run(args, &*clock, &*random),
         Command::Message { command, admin } => asked(lookup::message(command, &admin)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
@@ -110,13 +114,13 @@ fn code(name: &str) -> Result<crate::mapper::Code, String> {
     crate::mapper::Code::named(name).ok_or_else(|| "no such code".to_owned())
 }
 
-fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {
-    match args.run(clock.now(), &crate::policy::compiles) {
+fn answered(answer: Result<bool, policy::Error>) -> ExitCode {
+    match answer {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             anstream::eprintln!("error: {}", show::safe(&error.to_string()));
-            ExitCode::from(2)
+            ExitCode::from(error.exit_code())
         }
     }
 }

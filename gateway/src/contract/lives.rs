@@ -73,6 +73,8 @@ pub enum Refused {
     Unknown {
         /// What the caller asked for, shortened and escaped.
         asked: String,
+        /// What it may ask for.
+        usable: Vec<VersionName>,
     },
     /// It was there once: 410.
     #[error("version `{version}` is retired")]
@@ -172,6 +174,7 @@ impl Lives {
         let life = self.lives.iter().find(|life| is(&life.version, asked) && life.state != State::Draft);
         let life = life.ok_or_else(|| Refused::Unknown {
             asked: asked.chars().take(32).flat_map(char::escape_debug).collect(),
+            usable: self.usable(&granted, now),
         })?;
         if !granted(&life.version) {
             return Err(Refused::NotGranted { version: life.version.clone() });
@@ -184,6 +187,18 @@ impl Lives {
             });
         }
         Ok(Selected { life, by_path: self.by.contains(&By::Path) })
+    }
+}
+
+impl Lives {
+    /// The versions that answer this caller now.
+    fn usable(&self, granted: &impl Fn(&VersionName) -> bool, now: Time) -> Vec<VersionName> {
+        let lives = self.lives.iter().filter(|life| {
+            matches!(life.state, State::Active | State::Deprecated)
+                && life.sunset.is_none_or(|sunset| sunset > now)
+                && granted(&life.version)
+        });
+        lives.map(|life| life.version.clone()).collect()
     }
 }
 
@@ -336,6 +351,23 @@ mod tests {
         let by_header = Lives::new(vec![life("v1", State::Active)], vec![], None, Some(name("v1"))).unwrap();
         let answer = by_header.select(Some("v9"), &HeaderMap::new(), |_| true, day("2026-11-23"));
         assert!(matches!(answer, Err(Refused::Unknown { .. })));
+    }
+
+    #[test]
+    fn whoever_asks_for_an_unknown_version_hears_which_answer_it_now() {
+        let lives = shipments();
+        let told = |granted: &'static [&'static str], now: &str| {
+            let granted = move |version: &VersionName| granted.contains(&version.as_str());
+            match lives.select(Some("v9"), &HeaderMap::new(), granted, day(now)) {
+                Err(Refused::Unknown { usable, .. }) => {
+                    usable.iter().map(ToString::to_string).collect::<Vec<_>>()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(told(&["v1", "v2", "v3"], "2026-11-23"), ["v1", "v2"], "v3 is a draft");
+        assert_eq!(told(&["v1", "v2"], "2027-04-01"), ["v2"], "v1 is gone");
+        assert_eq!(told(&["v1"], "2026-11-23"), ["v1"], "v2 is not granted");
     }
 
     #[test]

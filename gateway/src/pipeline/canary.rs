@@ -27,7 +27,7 @@ pub(super) async fn read(
     trace: &mut Trace,
 ) -> Read {
     let before = trace.cpu;
-    let live = map(gateway, policies, mapping, inbound, Stage::Request, partial, now, trace).await;
+    let live = map(&gateway.host, policies, mapping, inbound, Stage::Request, partial, now, trace).await;
     let Some(canary) = &mapping.canary else { return (live, None) };
     let live_cpu = trace.cpu.saturating_sub(before);
     let failed = match &live {
@@ -48,7 +48,8 @@ pub(super) async fn read(
         Part::Serves => {
             let candidate = mapping.by(&canary.mapper);
             let before = trace.cpu;
-            let read = map(gateway, policies, &candidate, inbound, Stage::Request, partial, now, trace).await;
+            let read =
+                map(&gateway.host, policies, &candidate, inbound, Stage::Request, partial, now, trace).await;
             let cpu = trace.cpu.saturating_sub(before);
             // Events that break the canonical model are no events: live's serve.
             let read = read.and_then(|read| {

@@ -26,8 +26,8 @@ use crate::{
     mapper::{self, Host, Mapper, Tables},
     throttle,
     words::{
-        ApiName, EstateName, Event, Mode, OperationName, PartnerName, Revision, SubscriptionName, TargetName,
-        VersionName,
+        ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
+        TargetName, VersionName,
     },
 };
 
@@ -229,19 +229,12 @@ pub fn build(
     mappers: &Mappers,
     workshop: &Workshop,
 ) -> Result<Snapshot, Vec<String>> {
-    let mut builder = Builder {
-        checked,
-        mappers,
-        workshop,
-        secrets: Secrets::new(workshop.folder.clone()),
-        tables: HashMap::new(),
-        operations: BTreeMap::new(),
-        wrong: Vec::new(),
-    };
-    let targets = builder.targets();
+    let mut builder = Builder::new(checked, mappers);
+    let secrets = Secrets::new(workshop.folder.clone());
+    let targets = builder.targets(&secrets);
     let routes = builder.routes(&targets);
-    let subscriptions = builder.subscriptions();
-    let authenticator = builder.authenticator();
+    let subscriptions = builder.subscriptions(&workshop.host);
+    let authenticator = builder.authenticator(workshop, &secrets);
     let partners = builder.partners();
     let (Some(authenticator), Some(routes), true) = (authenticator, routes, builder.wrong.is_empty()) else {
         return Err(builder.wrong);
@@ -252,18 +245,48 @@ pub fn build(
     Ok(Snapshot { revision, estate, authenticator, partners, routes, operations, subscriptions, targets })
 }
 
+/// Makes a snapshot that decides as one in force would and can neither call nor verify: it reads no secret and no
+/// key, has no targets, and goes without the mappers that are not there. Without a host nothing is mapped, so nothing
+/// is delivered either. Beside it, what is missing.
+pub fn rehearsing(
+    checked: &Checked,
+    at_hand: &BTreeMap<MapperName, Mapper>,
+    host: Option<&Arc<Host>>,
+) -> (Option<Snapshot>, Vec<String>) {
+    let mappers = Mappers { live: at_hand.clone(), ..Mappers::default() };
+    let mut builder = Builder::new(checked, &mappers);
+    let routes = builder.routes(&BTreeMap::new());
+    let subscriptions = host.map(|host| builder.subscriptions(host)).unwrap_or_default();
+    let partners = Arc::new(builder.partners());
+    let (operations, wrong) = (builder.operations, builder.wrong);
+    let snapshot = routes.map(|routes| Snapshot {
+        revision: Revision::stored("rehearsal"),
+        estate: checked.gateway.estate.clone(),
+        authenticator: Arc::new(super::credentials::rehearsing(checked)),
+        partners,
+        routes,
+        operations,
+        subscriptions,
+        targets: Arc::default(),
+    });
+    (snapshot, wrong)
+}
+
 struct Builder<'a> {
     checked: &'a Checked,
     mappers: &'a Mappers,
-    workshop: &'a Workshop,
-    secrets: Secrets,
     /// One set of tables for each combination that is granted.
     tables: HashMap<Vec<String>, Arc<Tables>>,
     operations: BTreeMap<String, Arc<Operation>>,
     wrong: Vec<String>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(checked: &'a Checked, mappers: &'a Mappers) -> Self {
+        let (tables, operations) = (HashMap::new(), BTreeMap::new());
+        Self { checked, mappers, tables, operations, wrong: Vec::new() }
+    }
+
     fn partners(&self) -> HashMap<PartnerName, Arc<Partner>> {
         self.checked
             .partners
@@ -287,15 +310,15 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn authenticator(&mut self) -> Option<Authenticator> {
-        let built = super::credentials::build(self.checked, &self.workshop.keys, &self.secrets);
+    fn authenticator(&mut self, workshop: &Workshop, secrets: &Secrets) -> Option<Authenticator> {
+        let built = super::credentials::build(self.checked, &workshop.keys, secrets);
         built.map_err(|wrong| self.wrong.extend(wrong)).ok()
     }
 
-    fn targets(&mut self) -> BTreeMap<TargetName, Arc<Target>> {
+    fn targets(&mut self, secrets: &Secrets) -> BTreeMap<TargetName, Arc<Target>> {
         let mut targets = BTreeMap::new();
         for target in self.checked.targets.values() {
-            match super::targets::build(target, &self.secrets) {
+            match super::targets::build(target, secrets) {
                 Ok(built) => {
                     targets.insert(target.name.clone(), Arc::new(built));
                 }
@@ -412,18 +435,18 @@ impl Builder<'_> {
         }
     }
 
-    fn subscriptions(&mut self) -> Vec<Arc<Subscription>> {
+    fn subscriptions(&mut self, host: &Arc<Host>) -> Vec<Arc<Subscription>> {
         let mut subscriptions = Vec::new();
         for subscription in self.checked.subscriptions.values() {
             let mapping = match self.bound(subscription.mapper.as_ref(), &subscription.run) {
-                Bound::Wrong => continue,
+                Bound::Wrong => Err("it is not here".to_owned()),
                 Bound::Unusable(what) => Err(what),
                 bound => Ok(bound.ready()),
             };
             let owner =
                 self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
             let zone = owner.and_then(|owner| self.checked.partners.get(owner)?.zone.clone());
-            let outward = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
+            let outward = Arc::new(Outward { host: Arc::clone(host), mapping, zone });
             let delivery = delivery(&subscription.name, &subscription.target, &outward);
             subscriptions.push(Arc::new(Subscription {
                 name: subscription.name.clone(),

@@ -342,6 +342,8 @@ pub struct Api {
     pub name: ApiName,
     /// For whom it is.
     pub layer: Layer,
+    /// What the schema of a version's successor promises about its documents.
+    pub compatibility: Compatibility,
     /// How a request names its version.
     pub select: Select,
     /// Its versions.
@@ -361,6 +363,20 @@ pub enum Layer {
     Process,
     /// One system's own.
     System,
+}
+
+/// What the schema of a version promises about the documents of the version that it succeeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Nothing.
+    #[default]
+    None,
+    /// It takes all of them.
+    Backward,
+    /// Its own would have been taken before.
+    Forward,
+    /// Both.
+    Full,
 }
 
 /// How a request names its version.

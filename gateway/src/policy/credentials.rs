@@ -68,26 +68,7 @@ pub(super) fn build(
     secrets: &Secrets,
 ) -> Result<Authenticator, Vec<String>> {
     let mut wrong = Vec::new();
-    let (mut keys, mut rules) = (Vec::new(), Vec::new());
-    for partner in checked.partners.values() {
-        for credential in &partner.credentials {
-            match &credential.kind {
-                CredentialKind::ApiKey { sha256, expires } => keys.push(ApiKey {
-                    partner: partner.name.clone(),
-                    credential: Arc::clone(&credential.name),
-                    sha256: *sha256,
-                    scopes: Arc::clone(&credential.scopes),
-                    expires: *expires,
-                }),
-                CredentialKind::Jwt { issuer, claims } => rules.push(TokenRule {
-                    partner: partner.name.clone(),
-                    credential: Arc::clone(&credential.name),
-                    issuer: Arc::clone(issuer),
-                    claims: claims.clone(),
-                }),
-            }
-        }
-    }
+    let (keys, rules) = credentials(checked);
     let mut issuers = Vec::new();
     for issuer in checked.issuers.values() {
         match key_set(issuer, sets, secrets) {
@@ -109,6 +90,37 @@ pub(super) fn build(
     let built = Authenticator::new(keys, issuers, rules);
     sets.tidy();
     Ok(built)
+}
+
+/// An authenticator that knows every credential and no issuer's keys: it tells keys by their hash and whose
+/// claims are, and verifies no token.
+pub(super) fn rehearsing(checked: &Checked) -> Authenticator {
+    let (keys, rules) = credentials(checked);
+    Authenticator::new(keys, Vec::new(), rules)
+}
+
+fn credentials(checked: &Checked) -> (Vec<ApiKey>, Vec<TokenRule>) {
+    let (mut keys, mut rules) = (Vec::new(), Vec::new());
+    for partner in checked.partners.values() {
+        for credential in &partner.credentials {
+            match &credential.kind {
+                CredentialKind::ApiKey { sha256, expires } => keys.push(ApiKey {
+                    partner: partner.name.clone(),
+                    credential: Arc::clone(&credential.name),
+                    sha256: *sha256,
+                    scopes: Arc::clone(&credential.scopes),
+                    expires: *expires,
+                }),
+                CredentialKind::Jwt { issuer, claims } => rules.push(TokenRule {
+                    partner: partner.name.clone(),
+                    credential: Arc::clone(&credential.name),
+                    issuer: Arc::clone(issuer),
+                    claims: claims.clone(),
+                }),
+            }
+        }
+    }
+    (keys, rules)
 }
 
 fn key_set(issuer: &Issuer, sets: &KeySets, secrets: &Secrets) -> Result<Arc<KeySet>, String> {

@@ -165,6 +165,17 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     }
 }
 
+/// Reads a file that is no policy as JSON, whichever of the two it is.
+///
+/// # Errors
+/// It is neither.
+pub fn yaml_or_json(text: &str) -> Result<serde_json::Value, String> {
+    if text.trim_start().starts_with(['{', '[']) {
+        return serde_json::from_str(text).map_err(|error| error.to_string());
+    }
+    parse(text).map(|node| node.json()).map_err(|error| error.message)
+}
+
 /// What the parser says of its own bounds, and of tabs, as somebody understands it who has only the file.
 fn in_our_words(said: String, at: Option<Span>, text: &str) -> SyntaxError {
     if (said.contains("found a tab") || said.starts_with("tabs disallowed"))

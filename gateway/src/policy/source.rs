@@ -19,7 +19,7 @@ const TABLE_MAX_BYTES: u64 = 32 << 20;
 /// All files together.
 const FOLDER_MAX_BYTES: u64 = 256 << 20;
 /// Files in the folder: an estate of 10,000 partners, and room.
-const FILES_MAX: usize = 50_000;
+pub(super) const FILES_MAX: usize = 50_000;
 /// Folders within folders.
 const DEPTH_MAX: usize = 8;
 
@@ -30,9 +30,13 @@ pub struct Source {
     pub folder: PathBuf,
     /// Contents by path in the folder, with `/`.
     pub files: BTreeMap<Arc<str>, Arc<[u8]>>,
+    /// The files of `tests/`, likewise. They decide nothing, so they are no part of what is in force.
+    pub tests: BTreeMap<Arc<str>, Arc<[u8]>>,
     /// What could not be read, and why.
     pub problems: Vec<Problem>,
-    /// Over the sorted paths and contents: equal folders have equal digests.
+    /// Links to folders: they are not followed.
+    pub passed_over: Vec<Arc<str>>,
+    /// Over the sorted paths and contents, without those of `tests`: equal folders have equal digests.
     pub digest: Digest,
 }
 
@@ -78,19 +82,29 @@ pub enum ReadError {
 pub fn read(folder: &Path) -> Result<Source, ReadError> {
     let failed = |why| ReadError::Folder { folder: folder.to_owned(), why };
     let root = folder.canonicalize().map_err(failed)?;
-    let mut walk = Walk { root: &root, files: BTreeMap::new(), problems: Vec::new(), seen: 0, bytes: 0 };
+    let mut walk = Walk {
+        root: &root,
+        files: BTreeMap::new(),
+        problems: Vec::new(),
+        passed_over: Vec::new(),
+        seen: 0,
+        bytes: 0,
+    };
     walk.folder(&root, "", 0).map_err(|stop| match stop {
         Stop::Io(source) => failed(source),
         Stop::TooMany => ReadError::TooMany { folder: folder.to_owned() },
         Stop::TooLarge => ReadError::TooLarge { folder: folder.to_owned() },
     })?;
-    Ok(Source::of(folder.to_owned(), walk.files, walk.problems))
+    walk.passed_over.sort();
+    let passed_over = walk.passed_over;
+    Ok(Source { passed_over, ..Source::of(folder.to_owned(), walk.files, walk.problems) })
 }
 
 impl Source {
     /// A source from memory: tests, and revisions that were stored.
-    pub fn of(folder: PathBuf, files: BTreeMap<Arc<str>, Arc<[u8]>>, mut problems: Vec<Problem>) -> Self {
+    pub fn of(folder: PathBuf, mut files: BTreeMap<Arc<str>, Arc<[u8]>>, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.path.cmp(&b.path));
+        let tests = files.extract_if(.., |path, _| path.starts_with("tests/")).collect();
         let mut all = Vec::new();
         for (path, bytes) in &files {
             // Each part is preceded by its length or replaced by a digest of fixed length, so that no two
@@ -100,7 +114,7 @@ impl Source {
             all.extend_from_slice(Digest::of(bytes).as_bytes());
         }
         let digest = Digest::of(&all);
-        Self { folder, files, problems, digest }
+        Self { folder, files, tests, problems, passed_over: Vec::new(), digest }
     }
 }
 
@@ -114,6 +128,7 @@ struct Walk<'a> {
     root: &'a Path,
     files: BTreeMap<Arc<str>, Arc<[u8]>>,
     problems: Vec<Problem>,
+    passed_over: Vec<Arc<str>>,
     seen: usize,
     bytes: u64,
 }
@@ -147,6 +162,8 @@ impl Walk<'_> {
                         stop => return Err(stop),
                     }
                 }
+            } else if kind.is_symlink() && entry.path().is_dir() {
+                self.passed_over.push(path.into());
             } else if let Some(max) = wanted(&path) {
                 self.file(&entry.path(), &path, kind.is_symlink(), max)?;
             }
@@ -203,7 +220,7 @@ impl Walk<'_> {
 }
 
 /// The largest size of a file that belongs to an estate; none for what does not.
-fn wanted(path: &str) -> Option<u64> {
+pub(super) fn wanted(path: &str) -> Option<u64> {
     let folder = path.split_once('/').map_or("", |(first, _)| first);
     match (folder, Path::new(path).extension()?.to_str()?) {
         (_, "yaml" | "yml") | ("schemas" | "keys", "json") | ("", "lock") => Some(FILE_MAX_BYTES),
@@ -257,6 +274,7 @@ mod tests {
         assert_eq!(source.files.len(), 2);
         let problems: Vec<&str> = source.problems.iter().map(|problem| problem.path.as_ref()).collect();
         assert_eq!(problems, ["gone.yaml", "stolen.yaml"]);
+        assert_eq!(source.passed_over, ["partners".into()]);
         assert!(source.problems[1].what.contains("leads out of the policy folder"));
     }
 
@@ -283,6 +301,13 @@ mod tests {
         let of = |files: &[(&str, &[u8])]| read(folder(files).path()).unwrap().digest;
         assert_eq!(of(&[("a.yaml", b"1"), ("b.yaml", b"2")]), of(&[("b.yaml", b"2"), ("a.yaml", b"1")]));
         assert_ne!(of(&[("a.yaml", b"1"), ("b.yaml", b"2")]), of(&[("a.yaml", b"2"), ("b.yaml", b"1")]));
+    }
+
+    #[test]
+    fn tests_are_no_part_of_what_is_in_force() {
+        let with = read(folder(&[("a.yaml", b"1"), ("tests/a.yaml", b"2")]).path()).unwrap();
+        assert_eq!(with.digest, read(folder(&[("a.yaml", b"1")]).path()).unwrap().digest);
+        assert_eq!(with.tests.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["tests/a.yaml"]);
     }
 
     #[test]

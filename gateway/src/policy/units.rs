@@ -112,6 +112,44 @@ pub fn day(time: Time) -> String {
     time.to_string().chars().take(10).collect()
 }
 
+/// A duration as it would be written: `1h30m`.
+pub fn span(duration: Duration) -> String {
+    let mut millis = duration.as_millis();
+    let mut text = String::new();
+    for (name, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if millis >= length {
+            text.push_str(&format!("{}{name}", millis / length));
+            millis %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// A size as it would be written: `64KiB`.
+pub fn bytes(size: u64) -> String {
+    for (name, unit) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if size >= unit && size.is_multiple_of(unit) {
+            return format!("{}{name}", size / unit);
+        }
+    }
+    size.to_string()
+}
+
+/// Limits as people read them: `50/s, 100 at once, 32 under way`.
+pub fn limits(limits: &super::checked::Limits) -> String {
+    let rate = limits.rate.map(|rate| {
+        let per = span(rate.per);
+        let per = per
+            .strip_prefix('1')
+            .filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit()))
+            .unwrap_or(&per);
+        format!("{}/{per}, {} at once", rate.requests, rate.burst)
+    });
+    let under_way = limits.concurrency.map(|number| format!("{number} under way"));
+    let all: Vec<String> = rate.into_iter().chain(under_way).collect();
+    if all.is_empty() { "no limit".to_owned() } else { all.join(", ") }
+}
+
 /// `1.5` and what follows it. At most nine digits on either side, so that arithmetic stays small.
 fn split_number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -147,6 +185,16 @@ fn scale(number: &str, factor: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_reads_back_as_what_it_was() {
+        for text in ["500ms", "10s", "1h30m", "30d", "1d12h", "0s"] {
+            assert_eq!(span(duration(text).unwrap()), text);
+        }
+        for text in ["512", "64KiB", "1MiB", "3GiB", "1025"] {
+            assert_eq!(bytes(size(text).unwrap()), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_in_binary_and_decimal_units() {

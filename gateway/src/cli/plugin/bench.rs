@@ -176,6 +176,11 @@ impl<'a> Bench<'a> {
         Ok((other, again))
     }
 
+    /// The host itself.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
     /// Lets the host admit and compile a mapper that has no file.
     pub fn open_bytes(&self, wasm: Bytes) -> Result<Opened, LoadError> {
         let mapper = self.runtime.block_on(self.host.load(wasm.clone()))?;

@@ -8,6 +8,7 @@ mod command;
 mod compare;
 mod damage;
 pub mod description;
+pub(super) mod hand;
 mod inspect;
 pub mod language;
 mod laws;

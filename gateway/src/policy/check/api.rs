@@ -11,8 +11,8 @@ use super::{
 use crate::{
     policy::{
         checked::{
-            Acknowledge, Api, Binding, Grant, Idempotency, Layer, Operation, Select, SelectBy, Version,
-            VersionState,
+            Acknowledge, Api, Binding, Compatibility, Grant, Idempotency, Layer, Operation, Select, SelectBy,
+            Version, VersionState,
         },
         raw::{Entry, Node, Span},
         report::{Finding, nearest},
@@ -33,6 +33,13 @@ pub(super) fn api(reader: &mut Reader<'_>, node: &Node, now: Time) -> Option<Api
     let layer = fields.or(reader, "layer", Layer::Partner, |r, n| {
         r.word(n, &[("partner", Layer::Partner), ("process", Layer::Process), ("system", Layer::System)])
     });
+    let promises = [
+        ("none", Compatibility::None),
+        ("backward", Compatibility::Backward),
+        ("forward", Compatibility::Forward),
+        ("full", Compatibility::Full),
+    ];
+    let compatibility = fields.or(reader, "compatibility", Compatibility::None, |r, n| r.word(n, &promises));
     let versions_entry = fields.get("versions");
     let versions = fields.required(reader, "versions", |r, n| versions(r, n, now)).unwrap_or_default();
     let select = select(reader, &mut fields, &versions);
@@ -56,7 +63,16 @@ pub(super) fn api(reader: &mut Reader<'_>, node: &Node, now: Time) -> Option<Api
     let grants_at = grants_entry.map_or(at, |entry| entry.at);
     ungranted(reader, grants_at, &operations, &grants);
     fields.end(reader);
-    Some(Api { origin: reader.origin(at), name: name?, layer, select, versions, operations, grants })
+    Some(Api {
+        origin: reader.origin(at),
+        name: name?,
+        layer,
+        compatibility,
+        select,
+        versions,
+        operations,
+        grants,
+    })
 }
 
 /// The entries of a node that has been read as a map already.

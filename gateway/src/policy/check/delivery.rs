@@ -214,7 +214,7 @@ fn pattern(reader: &mut Reader<'_>, node: &Node) -> Option<EventPattern> {
 }
 
 /// A canonical type of events.
-fn event_kind(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+pub(super) fn event_kind(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.scalar(node)?;
     let known = super::EVENT_KINDS;
     if !known.contains(&text) {

@@ -7,10 +7,11 @@ use crate::{
         checked::{Api, Checked, CredentialKind, Origin, Partner},
         report::{Finding, Place, Report},
     },
-    words::{Mode, PartnerName},
+    words::{Mode, PartnerName, Time},
 };
 
-pub(super) fn judge(checked: &Checked, report: &mut Report) {
+pub(super) fn judge(checked: &Checked, now: Time, report: &mut Report) {
+    super::lives::judge(checked, now, report);
     let senders = senders(checked);
     for (partner, origin) in &senders {
         let taken = checked
@@ -113,9 +114,15 @@ fn unused(checked: &Checked, report: &mut Report) {
         let finding = Finding::warning(format!("no mapper is granted the table `{}`", table.name));
         report.push(finding.in_file(&table.origin.file));
     }
+    let held: BTreeSet<&str> = bindings().filter_map(|binding| binding.schema.as_deref()).collect();
+    for path in checked.schemas.keys().filter(|path| !held.contains(path.as_str())) {
+        let finding = Finding::warning(format!("no document is held against `{path}`"));
+        report.push(finding.in_file(&path.as_str().into()));
+    }
 }
 
-fn at(mut finding: Finding, origin: &Origin) -> Finding {
+/// A finding at the line of a thing that is checked already.
+pub(in crate::policy) fn at(mut finding: Finding, origin: &Origin) -> Finding {
     finding.place = Some(Place {
         file: origin.file.clone(),
         line: origin.line,

@@ -16,11 +16,16 @@ mod data;
 mod delivery;
 mod estate;
 mod gateway;
+mod lives;
 mod lock;
 mod partner;
 mod reader;
+pub(super) mod trial;
 
+pub(super) use estate::at;
 use reader::Reader;
+#[cfg(test)]
+pub(super) use reader::reader_asked;
 
 /// Says whether a JSON Schema compiles: path, text → what is wrong with it. Compiling is a stage's work,
 /// so it is handed in.
@@ -69,6 +74,10 @@ pub fn check(source: &Source, now: Time, check_schema: CheckSchema<'_>) -> (Opti
     for problem in &source.problems {
         report.push(Finding::error(problem.what.clone()).in_file(&problem.path));
     }
+    for path in &source.passed_over {
+        let finding = Finding::warning("a link to a folder, which is not followed: nothing in it counts");
+        report.push(finding.in_file(path).help("put the folder itself here"));
+    }
     let mut references = References::default();
     let estate = read_files(source, now, check_schema, &mut report, &mut references);
     references.resolve(&mut report);
@@ -76,7 +85,7 @@ pub fn check(source: &Source, now: Time, check_schema: CheckSchema<'_>) -> (Opti
     if let Some(checked) = &checked
         && report.errors() == 0
     {
-        estate::judge(checked, &mut report);
+        estate::judge(checked, now, &mut report);
     }
     report.sort();
     let fine = report.errors() == 0;
