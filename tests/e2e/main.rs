@@ -6,6 +6,7 @@ mod acknowledge;
 mod author;
 mod commands;
 mod delivery;
+mod governance;
 mod job;
 mod keys;
 mod languages;
