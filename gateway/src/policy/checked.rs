@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+pub use super::compat::Compatibility;
 use crate::words::{
     ApiName, Digest, EstateName, MapperName, Mode, OperationName, PartnerName, SubscriptionName, TargetName,
     Time, VersionName,
@@ -363,20 +364,6 @@ pub enum Layer {
     Process,
     /// One system's own.
     System,
-}
-
-/// What the schema of a version promises about the documents of the version that it succeeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compatibility {
-    /// Nothing.
-    #[default]
-    None,
-    /// It takes all of them.
-    Backward,
-    /// Its own would have been taken before.
-    Forward,
-    /// Both.
-    Full,
 }
 
 /// How a request names its version.

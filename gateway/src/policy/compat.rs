@@ -12,6 +12,20 @@ const MOST: usize = 50;
 /// Deepest walk: a schema may refer to itself.
 const DEPTH: usize = 24;
 
+/// What the schema of a version promises about the documents of the version that it succeeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Nothing.
+    #[default]
+    None,
+    /// It takes all of them.
+    Backward,
+    /// Its own would have been taken before.
+    Forward,
+    /// Both.
+    Full,
+}
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
