@@ -1,6 +1,6 @@
 //! The way of a request, in one function that reads from top to bottom: `serve`.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 
 use crate::{
+    auth::{self, Identified, Repeats},
     canonical::{Canon, Origin},
     contract::{self, Match, Selected, split_version},
     deliver,
@@ -22,8 +23,8 @@ use crate::{
     spool::{Held, Spool},
     throttle::{self, Limiter, Scope},
     words::{
-        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit,
-        Random, Receipt, Severity, Time, VersionName, json,
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
+        Permit, Random, Receipt, Severity, Time, VersionName, json,
     },
 };
 
@@ -39,6 +40,8 @@ use trace::{Trace, count, log, note};
 
 /// Depth of a JSON document.
 const JSON_DEPTH: usize = 64;
+/// Largest signed body that no operation takes.
+const UNROUTED_BYTES: u64 = 64 * 1024;
 /// Longest `Idempotency-Key`.
 const KEY_BYTES: usize = 255;
 
@@ -73,13 +76,13 @@ pub struct Gateway {
 }
 
 impl Handler for Gateway {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answering {
         Box::pin(async move { handle(&self, request, peer).await })
     }
 }
 
 /// The outer half: id, span, log line, latency, and refusals turned into answers.
-async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answer {
+async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Peer) -> Answer {
     let started = Instant::now();
     let now = gateway.clock.now();
     let message_id = gateway.ids.message(now, &*gateway.random);
@@ -113,14 +116,15 @@ async fn serve(
     message_id: MessageId,
     now: Time,
     request: Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
     trace: &mut Trace,
 ) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
-    let caller = authenticate(gateway, policies, &head, peer, now).await?;
-    trace.caller = Some(caller.clone());
+    let identified = authenticate(gateway, policies, &head, &peer, now).await?;
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
+    let (caller, body, repeats) = prove(gateway, identified, &found, body, &peer, now).await?;
+    trace.caller = Some(caller.clone());
     let permit = throttle(gateway, policies, &caller, &found, now)?;
     if let Some(id) = own_message(&head) {
         return message(gateway, &caller, id, &permit).await;
@@ -130,7 +134,7 @@ async fn serve(
     let selected = version(&operation, &head, in_path, &caller, now)?;
     trace.version = Some(selected.version().to_string());
     let contract = grant(&operation, &selected, &caller)?;
-    let key = idempotency(&operation, &head)?;
+    let key = idempotency(&operation, &head, repeats)?;
     let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
     trace.length = body.document.content.len() as u64;
     let inbound = check(&operation, &selected, &contract, caller, body.document)?;
@@ -149,21 +153,54 @@ async fn authenticate(
     gateway: &Gateway,
     policies: &Snapshot,
     head: &Parts,
-    peer: Option<SocketAddr>,
+    peer: &Peer,
     now: Time,
-) -> Result<Caller, Refusal> {
-    let address = peer.map(|peer| peer.ip());
+) -> Result<Identified, Refusal> {
+    let address = peer.address.map(|address| address.ip());
     if let Some(address) = address {
         let refused =
             |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
         gateway.limiter.admit_stranger(address, now).map_err(refused)?;
     }
-    policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
-        if let Some(address) = address {
-            gateway.limiter.note_failure(address, now);
-        }
-        error.into()
-    })
+    let identified = policies.authenticator.authenticate(head, peer, now).await;
+    identified.map_err(|error| failed(gateway, peer, error, now))
+}
+
+/// Counts an attempt that failed against its address.
+fn failed(gateway: &Gateway, peer: &Peer, error: auth::Error, now: Time) -> Refusal {
+    if let Some(address) = peer.address {
+        gateway.limiter.note_failure(address.ip(), now);
+    }
+    error.into()
+}
+
+/// A body on its way, or one that had to be read because a signature is over it.
+enum Payload {
+    Coming(Incoming),
+    Here(Held),
+}
+
+/// Who it is, once a signature has been held against the body.
+async fn prove(
+    gateway: &Gateway,
+    identified: Identified,
+    found: &Match<'_, Arc<Operation>>,
+    body: Incoming,
+    peer: &Peer,
+    now: Time,
+) -> Result<(Caller, Payload, Option<Repeats>), Refusal> {
+    let signed = match identified {
+        Identified::Known(caller) => return Ok((caller, Payload::Coming(body), None)),
+        Identified::Signed(signed) => signed,
+    };
+    let most = match found {
+        Match::Found(operation, _) => operation.body_max,
+        Match::MethodNotAllowed(_) | Match::NotFound => UNROUTED_BYTES,
+    };
+    let held = gateway.spool.read(body, most).await?;
+    let repeats = signed.repeats();
+    let caller = signed.prove(&held.content).map_err(|error| failed(gateway, peer, error, now))?;
+    Ok((caller, Payload::Here(held), Some(repeats)))
 }
 
 fn throttle(
@@ -227,7 +264,14 @@ fn grant(operation: &Operation, selected: &Selected<'_>, caller: &Caller) -> Res
     }
 }
 
-fn idempotency(operation: &Operation, head: &Parts) -> Result<Option<String>, Refusal> {
+fn idempotency(
+    operation: &Operation,
+    head: &Parts,
+    repeats: Option<Repeats>,
+) -> Result<Option<String>, Refusal> {
+    if let Some(Repeats::Key(key)) = repeats {
+        return Ok(Some(key));
+    }
     let Some(value) = head.headers.get("idempotency-key") else {
         return if operation.idempotency.required {
             Err(Refusal::KeyRequired { rule: operation.rule.clone() })
@@ -255,7 +299,7 @@ async fn read(
     operation: &Operation,
     contract: &Contract,
     head: &Parts,
-    body: Incoming,
+    body: Payload,
     parameters: Pairs,
 ) -> Result<Body, Refusal> {
     if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
@@ -266,7 +310,10 @@ async fn read(
     if !taken.is_empty() && !taken.contains(&media_type) {
         return Err(Refusal::MediaType { sent: media_type, taken: taken.clone() });
     }
-    let held = gateway.spool.read(body, operation.body_max).await?;
+    let held = match body {
+        Payload::Coming(body) => gateway.spool.read(body, operation.body_max).await?,
+        Payload::Here(held) => held,
+    };
     let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
     if held.content.is_empty() && !bodiless {
         return Err(Refusal::Empty);

@@ -135,7 +135,7 @@ impl Running {
             header_timeout: settings.limits.header_timeout,
             drain: settings.limits.drain,
         };
-        let listener = data_listener(&settings, options.listen, &options.policies).await?;
+        let listener = data_listener(&settings, options.listen, &options.policies, &clock).await?;
         let listen = listener.address().context("the data plane listens on TCP")?;
         let (admin_listener, token, admin_shown) =
             admin_listener(&settings, options.admin, data, &*random).await?;
@@ -199,13 +199,17 @@ async fn data_listener(
     settings: &checked::Gateway,
     listen: Option<SocketAddr>,
     folder: &Path,
+    clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Listener> {
     let tls = match &settings.tls {
         None => None,
         Some(tls) => {
-            let certificate = policy::read_secret(&tls.certificate, folder).map_err(anyhow::Error::msg)?;
-            let key = policy::read_secret(&tls.key, folder).map_err(anyhow::Error::msg)?;
-            Some(server::tls(certificate.as_bytes(), key.as_bytes()).map_err(anyhow::Error::msg)?)
+            let read = |secret| policy::read_secret(secret, folder).map_err(anyhow::Error::msg);
+            let (certificate, key) = (read(&tls.certificate)?, read(&tls.key)?);
+            let clients = tls.client_ca.as_ref().map(read).transpose()?;
+            let clients = clients.as_ref().map(String::as_bytes);
+            let made = server::Tls::new(certificate.as_bytes(), key.as_bytes(), clients, Arc::clone(clock));
+            Some(Arc::new(made.map_err(anyhow::Error::msg)?))
         }
     };
     let address = listen.unwrap_or(settings.listen);

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
+mod certificates;
 mod commands;
 mod delivery;
 mod job;
@@ -10,4 +11,5 @@ mod languages;
 mod policies;
 mod refusals;
 mod server;
+mod signed;
 mod world;

@@ -1,6 +1,6 @@
 //! The operators' door: probes, metrics, and the API that the command line speaks to.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -16,7 +16,7 @@ use crate::{
     observe::{Metrics, TargetLabels},
     policy::Policies,
     server::{Answering, Handler},
-    words::{Clock, Random},
+    words::{Clock, Peer, Random},
 };
 
 mod api;
@@ -140,7 +140,7 @@ impl Refusal {
 }
 
 impl Handler for Admin {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Answering {
         Box::pin(async move {
             match serve(&self, request).await {
                 Ok(answer) => answer,

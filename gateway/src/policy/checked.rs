@@ -4,9 +4,10 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::auth::SignatureAlgorithm;
 use crate::words::{
-    ApiName, Digest, EstateName, MapperName, Mode, OperationName, PartnerName, SubscriptionName, TargetName,
-    Time, VersionName,
+    ApiName, Digest, EstateName, MapperName, Mode, OperationName, PartnerName, Subject, SubscriptionName,
+    TargetName, Time, VersionName,
 };
 
 /// A whole estate, checked.
@@ -117,6 +118,8 @@ pub struct Tls {
     pub certificate: SecretRef,
     /// PEM private key.
     pub key: SecretRef,
+    /// PEM authorities whose client certificates are asked for and believed.
+    pub client_ca: Option<SecretRef>,
 }
 
 /// Limits of the listener.
@@ -162,6 +165,8 @@ pub struct Issuer {
     pub leeway: Duration,
     /// Claims that a token must carry besides `iss`, `aud` and `exp`.
     pub required_claims: Vec<String>,
+    /// Whether every token must be bound to the client's certificate (RFC 8705).
+    pub certificate_bound: bool,
 }
 
 /// A signature algorithm of tokens (RFC 7518 §3.1, RFC 8037). Symmetric ones and `none` cannot be named.
@@ -267,6 +272,34 @@ pub enum CredentialKind {
         /// The first moment at which it is no longer good.
         expires: Option<Time>,
     },
+    /// The certificate that a client shows in the TLS handshake.
+    Certificate(CertificateName),
+    /// Webhooks signed by Standard Webhooks.
+    Webhook {
+        /// Any of these secrets or public keys.
+        secrets: Vec<SecretRef>,
+        /// How far a timestamp may be from now.
+        tolerance: Duration,
+        /// The first moment at which they are no longer good.
+        expires: Option<Time>,
+    },
+    /// Requests signed by RFC 9421.
+    Signature {
+        /// The key's name in requests.
+        keyid: String,
+        /// The algorithm that it is pinned to.
+        algorithm: SignatureAlgorithm,
+        /// A public key in PEM, or a shared secret.
+        key: SecretRef,
+        /// Components that must be covered.
+        components: Vec<String>,
+        /// How long after `created` a request is taken.
+        window: Duration,
+        /// The application that it must be meant for.
+        tag: Option<String>,
+        /// The first moment at which it is no longer good.
+        expires: Option<Time>,
+    },
     /// A token that an issuer signed.
     Jwt {
         /// A name of `issuers.yaml`.
@@ -274,6 +307,17 @@ pub enum CredentialKind {
         /// Claims that must have exactly these values.
         claims: Vec<(String, String)>,
     },
+}
+
+/// By what a client certificate is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// Its whole subject.
+    Subject(Subject),
+    /// A subject alternative name with its kind: `dns:edi.acme.example`.
+    San(String),
+    /// SHA-256 of its DER form.
+    Fingerprint(Digest),
 }
 
 /// Limits of a partner, a credential or an operation.

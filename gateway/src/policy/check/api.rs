@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Ask, delivery,
+    Ask,
+    credential::scopes,
+    delivery,
     gateway::between,
-    partner::{limits, scopes},
+    partner::limits,
     reader::{Fields, Reader, clip},
 };
 use crate::{
