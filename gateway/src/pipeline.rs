@@ -11,17 +11,17 @@ use tracing::{Instrument, info_span};
 use crate::{
     auth::{self, Identified, Repeats},
     canonical::{Canon, Origin},
-    contract::{self, Match, Selected, split_version},
+    contract::{self, Match, Schema, Selected, split_version},
     deliver,
     journal::{Accepted, Appended, Destination, Journal, MessageRecord},
     mapper::{Call, Context, Host, Mapped, Stage},
-    observe::Metrics,
+    observe::{Metrics, ReasonLabels},
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
     refusal::{self, Refusal},
     server::{Answering, Handler},
     spool::{Held, Spool},
-    throttle::{self, Limiter, Scope},
+    throttle::{self, Limiter, Places, Scope},
     words::{
         Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
         Permit, Random, Receipt, Severity, Time, VersionName, json,
@@ -59,6 +59,8 @@ pub struct Gateway {
     pub canon: Arc<Canon>,
     /// Limits; they outlive policies.
     pub limiter: Arc<Limiter>,
+    /// Places of requests under way, shared fairly among partners.
+    pub places: Places,
     /// Bodies on their way in.
     pub spool: Spool,
     /// Calls targets, for proxy operations.
@@ -87,7 +89,7 @@ async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Peer) -> An
     let now = gateway.clock.now();
     let message_id = gateway.ids.message(now, &*gateway.random);
     let policies = gateway.policies.now();
-    let mut trace = Trace::default();
+    let mut trace = Trace { from: peer.address, ..Trace::default() };
     let span = info_span!("request", message = %message_id, revision = %policies.revision);
     let served = serve(gateway, &policies, message_id, now, request, peer, &mut trace).instrument(span).await;
     let mut answer = match served {
@@ -123,9 +125,11 @@ async fn serve(
     let identified = authenticate(gateway, policies, &head, &peer, now).await?;
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
-    let (caller, body, repeats) = prove(gateway, identified, &found, body, &peer, now).await?;
+    let (caller, body, repeats) = prove(gateway, identified, &found, &head, body, &peer, now).await?;
     trace.caller = Some(caller.clone());
-    let permit = throttle(gateway, policies, &caller, &found, now)?;
+    let length = length(&head, &body);
+    let permit = throttle(gateway, policies, &caller, &found, length, now)?;
+    trace.shadowed.extend(permit.shadowed.iter().map(ToString::to_string));
     if let Some(id) = own_message(&head) {
         return message(gateway, &caller, id, &permit).await;
     }
@@ -137,7 +141,11 @@ async fn serve(
     let key = idempotency(&operation, &head, repeats)?;
     let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
     trace.length = body.document.content.len() as u64;
-    let inbound = check(&operation, &selected, &contract, caller, body.document)?;
+    if length.is_none() {
+        let keys = ScopeKeys::new(&caller, Some(&operation));
+        gateway.limiter.charge(&scopes(policies, &caller, Some(&operation), &keys), trace.length, now);
+    }
+    let inbound = check(&operation, &selected, &contract, caller, body.document, trace)?;
     let answer = match contract.mode {
         Mode::Exchange => {
             exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await
@@ -157,20 +165,25 @@ async fn authenticate(
     now: Time,
 ) -> Result<Identified, Refusal> {
     let address = peer.address.map(|address| address.ip());
+    let claim = auth::claimed(head, peer);
     if let Some(address) = address {
         let refused =
             |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
-        gateway.limiter.admit_stranger(address, now).map_err(refused)?;
+        gateway.limiter.admit_stranger(address, claim, now).map_err(refused)?;
     }
     let identified = policies.authenticator.authenticate(head, peer, now).await;
-    identified.map_err(|error| failed(gateway, peer, error, now))
+    if let (Ok(Identified::Known(_)), Some(address)) = (&identified, address) {
+        gateway.limiter.note_success(address, claim);
+    }
+    identified.map_err(|error| failed(gateway, head, peer, error, now))
 }
 
-/// Counts an attempt that failed against its address.
-fn failed(gateway: &Gateway, peer: &Peer, error: auth::Error, now: Time) -> Refusal {
+/// Counts an attempt that failed, against its address and against whom it claimed to be.
+fn failed(gateway: &Gateway, head: &Parts, peer: &Peer, error: auth::Error, now: Time) -> Refusal {
     if let Some(address) = peer.address {
-        gateway.limiter.note_failure(address.ip(), now);
+        gateway.limiter.note_failure(address.ip(), auth::claimed(head, peer), now);
     }
+    gateway.metrics.failed_credentials.get_or_create(&ReasonLabels { reason: error.kind() }).inc();
     error.into()
 }
 
@@ -185,6 +198,7 @@ async fn prove(
     gateway: &Gateway,
     identified: Identified,
     found: &Match<'_, Arc<Operation>>,
+    head: &Parts,
     body: Incoming,
     peer: &Peer,
     now: Time,
@@ -199,32 +213,76 @@ async fn prove(
     };
     let held = gateway.spool.read(body, most).await?;
     let repeats = signed.repeats();
-    let caller = signed.prove(&held.content).map_err(|error| failed(gateway, peer, error, now))?;
+    let caller = signed.prove(&held.content).map_err(|error| failed(gateway, head, peer, error, now))?;
+    if let Some(address) = peer.address {
+        gateway.limiter.note_success(address.ip(), auth::claimed(head, peer));
+    }
     Ok((caller, Payload::Here(held), Some(repeats)))
 }
 
+/// How long the document is, if that is known before it is read.
+fn length(head: &Parts, body: &Payload) -> Option<u64> {
+    match body {
+        Payload::Here(held) => Some(held.content.len() as u64),
+        Payload::Coming(_) => head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
+    }
+}
+
+/// A place while there are any, then leave under every limit.
 fn throttle(
     gateway: &Gateway,
     policies: &Snapshot,
     caller: &Caller,
     found: &Match<'_, Arc<Operation>>,
+    length: Option<u64>,
     now: Time,
 ) -> Result<Permit, Refusal> {
-    let partner = policies.partners.get(&caller.partner);
-    let credential_key = format!("{}/{}", caller.partner, caller.credential);
-    let operation_key;
-    let mut scopes = Vec::with_capacity(3);
-    if let Some(partner) = partner {
-        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
-        if let Some(limit) = partner.credentials.get(&caller.credential) {
-            scopes.push(Scope { name: "credential", key: &credential_key, limit });
+    let weight = policies.partners.get(&caller.partner).map_or(1, |partner| partner.weight);
+    let place = gateway.places.take(&caller.partner, weight)?;
+    let operation = match found {
+        Match::Found(operation, _) => Some(*operation),
+        Match::MethodNotAllowed(_) | Match::NotFound => None,
+    };
+    let keys = ScopeKeys::new(caller, operation);
+    let scopes = scopes(policies, caller, operation, &keys);
+    let mut permit = gateway.limiter.admit(&scopes, length.unwrap_or(0), now)?;
+    permit.hold(Box::new(place));
+    Ok(permit)
+}
+
+/// Whose the limits of a request are.
+struct ScopeKeys {
+    credential: String,
+    operation: String,
+}
+
+impl ScopeKeys {
+    fn new(caller: &Caller, operation: Option<&Arc<Operation>>) -> Self {
+        let operation = operation.map(|operation| format!("{}/{}", caller.partner, operation.id));
+        Self {
+            credential: format!("{}/{}", caller.partner, caller.credential),
+            operation: operation.unwrap_or_default(),
         }
     }
-    if let Match::Found(operation, _) = found {
-        operation_key = format!("{}/{}", caller.partner, operation.id);
-        scopes.push(Scope { name: "operation", key: &operation_key, limit: &operation.limit });
+}
+
+fn scopes<'a>(
+    policies: &'a Snapshot,
+    caller: &'a Caller,
+    operation: Option<&'a Arc<Operation>>,
+    keys: &'a ScopeKeys,
+) -> Vec<Scope<'a>> {
+    let mut scopes = Vec::with_capacity(3);
+    if let Some(partner) = policies.partners.get(&caller.partner) {
+        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
+        if let Some(limit) = partner.credentials.get(&caller.credential) {
+            scopes.push(Scope { name: "credential", key: &keys.credential, limit });
+        }
     }
-    Ok(gateway.limiter.admit(&scopes, now)?)
+    if let Some(operation) = operation {
+        scopes.push(Scope { name: "operation", key: &keys.operation, limit: &operation.limit });
+    }
+    scopes
 }
 
 fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
@@ -332,17 +390,25 @@ fn check(
     binding: &Contract,
     caller: Caller,
     document: Document,
+    trace: &mut Trace,
 ) -> Result<Inbound, Refusal> {
     if let Some(schema) = &binding.schema {
-        let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
-        schema.check(tree.root()).map_err(|mut diagnostics| {
-            contract::place(&mut diagnostics, &document.content);
-            Refusal::Schema(diagnostics)
-        })?;
+        match conforms(schema, &document) {
+            Err(_) if binding.schema_in_shadow => trace.shadowed.push("schema".to_owned()),
+            checked => checked?,
+        }
     }
     let (api, operation, version) =
         (operation.api.clone(), operation.name.clone(), selected.version().clone());
     Ok(Inbound { caller, api, operation, version, document })
+}
+
+fn conforms(schema: &Schema, document: &Document) -> Result<(), Refusal> {
+    let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
+    schema.check(tree.root()).map_err(|mut diagnostics| {
+        contract::place(&mut diagnostics, &document.content);
+        Refusal::Schema(diagnostics)
+    })
 }
 
 /// Exchange: map, check, append; the receipt is the answer.

@@ -4,7 +4,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -21,14 +20,12 @@ use crate::{
     policy::{self, KeySets, Policies, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
-    throttle::Limiter,
-    words::{Clock, IdSource, Random},
+    throttle::{Limiter, Places},
+    words::{Clock, IdSource, Random, Time},
 };
 
 mod figures;
-
-/// How long between two tidyings of what grows with callers.
-const TIDY: Duration = Duration::from_secs(30);
+mod tidy;
 
 /// What `serve` was asked for.
 pub struct Options {
@@ -114,13 +111,15 @@ impl Running {
         });
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
-        let limiter = Arc::new(Limiter::new());
+        let limiter = Limiter::open(&data.join("quotas"), clock.now());
+        let limiter = Arc::new(limiter.with_context(|| format!("the quotas in {}", data.display()))?);
         let gateway = Arc::new(Gateway {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
             host,
             canon: Arc::new(Canon::new()),
             limiter: Arc::clone(&limiter),
+            places: Places::new(settings.limits.requests),
             spool: Spool::new(spool_folder, in_flight, settings.limits.body_timeout),
             calls,
             clock: Arc::clone(&clock),
@@ -135,7 +134,8 @@ impl Running {
             header_timeout: settings.limits.header_timeout,
             drain: settings.limits.drain,
         };
-        let listener = data_listener(&settings, options.listen, &options.policies, &clock).await?;
+        let (listener, certificate) =
+            data_listener(&settings, options.listen, &options.policies, &clock).await?;
         let listen = listener.address().context("the data plane listens on TCP")?;
         let (admin_listener, token, admin_shown) =
             admin_listener(&settings, options.admin, data, &*random).await?;
@@ -156,7 +156,7 @@ impl Running {
         let mut tasks = vec![
             tokio::spawn(server::serve(listener, limits.clone(), gateway, stop.subscribe())),
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
-            tokio::spawn(tidy(limiter, tidying, stop.subscribe())),
+            tokio::spawn(tidy::run(limiter, Arc::clone(&policies), tidying, certificate, stop.subscribe())),
         ];
         if let Some(listener) = admin_listener {
             tasks.push(tokio::spawn(server::serve(listener, limits, admin, stop.subscribe())));
@@ -200,7 +200,7 @@ async fn data_listener(
     listen: Option<SocketAddr>,
     folder: &Path,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Listener> {
+) -> anyhow::Result<(Listener, Option<Time>)> {
     let tls = match &settings.tls {
         None => None,
         Some(tls) => {
@@ -213,10 +213,12 @@ async fn data_listener(
         }
     };
     let address = listen.unwrap_or(settings.listen);
+    let ends = tls.as_ref().and_then(|tls| tls.not_after());
     let listener = Listener::tcp(address, tls).await;
-    listener.map_err(|error| {
+    let listener = listener.map_err(|error| {
         anyhow::anyhow!("cannot listen on {address}: {error}\n  help: `--listen` takes another address")
-    })
+    });
+    Ok((listener?, ends))
 }
 
 async fn admin_listener(
@@ -267,13 +269,4 @@ fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("mapper store {}", store.display()))?;
     }
     Ok(())
-}
-
-async fn tidy(limiter: Arc<Limiter>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(TIDY) => limiter.retain_recent(clock.now()),
-            () = server::stopped(&mut stop) => return,
-        }
-    }
 }

@@ -21,7 +21,7 @@ pub use name::{
 pub use peer::{Certificate, Peer, Subject};
 pub use proof::{
     Caller, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound, Key, Mode, OrderKey,
-    Permit, RateLimit, Receipt,
+    Permit, RateLimit, Receipt, Unit,
 };
 pub use time::{Clock, SystemClock, Time};
 

@@ -8,6 +8,7 @@ mod delivery;
 mod job;
 mod keys;
 mod languages;
+mod limits;
 mod policies;
 mod refusals;
 mod server;

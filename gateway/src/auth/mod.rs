@@ -11,6 +11,7 @@ use crate::words::{Caller, Certificate, Digest, PartnerName, Peer, Time};
 mod algorithm;
 mod cache;
 mod certificate;
+mod claimed;
 mod fetch;
 mod keyset;
 mod message;
@@ -20,6 +21,7 @@ mod webhook;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use certificate::{CertificateRule, KnownBy};
+pub use claimed::claimed;
 pub use fetch::{Fetch, FetchError};
 pub use keyset::{KeySet, KeySetError};
 pub use message::{SignatureAlgorithm, SignerRule, VerifyingKey};
@@ -181,6 +183,26 @@ impl Error {
     /// What the caller reads: the same for every reason, so that it can't be used to guess.
     pub fn public(&self) -> &'static str {
         "the request carries no valid credential"
+    }
+
+    /// What kind of failure it was, for figures.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed(_) => "malformed",
+            Self::Unknown => "unknown-key",
+            Self::Expired(_) | Self::NotYet(_) => "not-in-time",
+            Self::Header(_) | Self::Algorithm { .. } | Self::Key { .. } | Self::Signature(_) => {
+                "token-signature"
+            }
+            Self::Issuer(_) => "issuer",
+            Self::Claim { .. } => "claim",
+            Self::Nobody(_) | Self::Ambiguous { .. } => "nobody",
+            Self::Certificate { .. } => "certificate",
+            Self::Webhook(_) => "webhook",
+            Self::Message { .. } => "message-signature",
+            Self::KeysUnavailable { .. } => "keys-unavailable",
+        }
     }
 
     /// Whether the same request may succeed later without a change: only when the keys were not to be had.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     KeySets,
-    checked::{self, Checked, MapperRef, MapperRun},
+    checked::{self, Checked, CredentialKind, MapperRef, MapperRun},
     outward::Outward,
     secrets::Secrets,
 };
@@ -26,7 +26,7 @@ use crate::{
     throttle,
     words::{
         ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
-        TargetName, VersionName,
+        TargetName, Time, VersionName,
     },
 };
 
@@ -46,6 +46,19 @@ pub struct Snapshot {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
     pub targets: BTreeMap<TargetName, Arc<Target>>,
+    /// When credentials expire, those that do.
+    pub expiries: Vec<Expiry>,
+}
+
+/// When a credential expires.
+#[derive(Clone, Debug)]
+pub struct Expiry {
+    /// Whose.
+    pub partner: PartnerName,
+    /// The credential.
+    pub credential: Arc<str>,
+    /// From when on it is void.
+    pub at: Time,
 }
 
 /// What a request needs to know of its partner.
@@ -58,6 +71,8 @@ pub struct Partner {
     pub receiver: String,
     /// Limits over all of its credentials.
     pub limit: throttle::Limit,
+    /// Its share under overload.
+    pub weight: u32,
     /// Limits of single credentials.
     pub credentials: HashMap<Arc<str>, throttle::Limit>,
 }
@@ -92,6 +107,8 @@ pub struct Operation {
 pub struct Contract {
     /// The schema of its documents.
     pub schema: Option<Schema>,
+    /// The schema only counts what it would have refused.
+    pub schema_in_shadow: bool,
     /// Media types it takes; empty: any.
     pub media_types: Vec<String>,
     /// How it answers.
@@ -202,7 +219,20 @@ pub fn build(
         return Err(builder.wrong);
     };
     let estate = checked.gateway.estate.clone();
-    Ok(Snapshot { revision, estate, authenticator, partners, routes, subscriptions, targets })
+    let expiries = checked.partners.values().flat_map(expiries).collect();
+    Ok(Snapshot { revision, estate, authenticator, partners, routes, subscriptions, targets, expiries })
+}
+
+fn expiries(partner: &checked::Partner) -> impl Iterator<Item = Expiry> {
+    partner.credentials.iter().filter_map(|credential| {
+        let at = match credential.kind {
+            CredentialKind::ApiKey { expires, .. }
+            | CredentialKind::Webhook { expires, .. }
+            | CredentialKind::Signature { expires, .. } => expires?,
+            CredentialKind::Certificate(_) | CredentialKind::Jwt { .. } => return None,
+        };
+        Some(Expiry { partner: partner.name.clone(), credential: Arc::clone(&credential.name), at })
+    })
 }
 
 struct Builder<'a> {
@@ -232,6 +262,7 @@ impl Builder<'_> {
                     sender: partner.edi.as_ref().map(|edi| edi.sender.clone()).unwrap_or_default(),
                     receiver: partner.edi.as_ref().map(|edi| edi.receiver.clone()).unwrap_or_default(),
                     limit: limit(&partner.limits),
+                    weight: partner.weight,
                     credentials,
                 };
                 (partner.name.clone(), Arc::new(built))
@@ -323,6 +354,7 @@ impl Builder<'_> {
         });
         Contract {
             schema,
+            schema_in_shadow: binding.schema_in_shadow,
             media_types: binding.media_types.clone(),
             mode: binding.mode,
             mapping: binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
@@ -411,7 +443,12 @@ fn limit(limits: &checked::Limits) -> throttle::Limit {
             burst: rate.burst.try_into().ok()?,
         })
     });
-    throttle::Limit { rate, concurrency: limits.concurrency }
+    throttle::Limit {
+        rate,
+        quotas: limits.quotas.clone(),
+        concurrency: limits.concurrency,
+        shadow: limits.shadow,
+    }
 }
 
 fn limits(set: &checked::MapperLimits) -> mapper::Limits {

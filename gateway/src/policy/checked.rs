@@ -4,11 +4,11 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::auth::SignatureAlgorithm;
 use crate::words::{
     ApiName, Digest, EstateName, MapperName, Mode, OperationName, PartnerName, Subject, SubscriptionName,
     TargetName, Time, VersionName,
 };
+use crate::{auth::SignatureAlgorithm, throttle::Quota};
 
 /// A whole estate, checked.
 #[derive(Clone, Debug)]
@@ -133,6 +133,8 @@ pub struct GatewayLimits {
     pub body_timeout: Duration,
     /// Connections at the same time.
     pub connections: u32,
+    /// Requests under way, past which partners are held to their shares.
+    pub requests: u32,
     /// Bodies, guest memory and output at the same time.
     pub in_flight_max_bytes: u64,
     /// On a stop, what is in flight may take so long to finish.
@@ -236,6 +238,8 @@ pub struct Partner {
     pub credentials: Vec<Credential>,
     /// Its limits.
     pub limits: Limits,
+    /// Its share when there is more to do than can be done, against 1 of the others.
+    pub weight: u32,
 }
 
 /// Interchange identities (X12 ISA06 and ISA08; IDoc SNDPRN and RCVPRN).
@@ -321,12 +325,16 @@ pub enum CertificateName {
 }
 
 /// Limits of a partner, a credential or an operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests in a time.
     pub rate: Option<Rate>,
+    /// So much in a period.
+    pub quotas: Vec<Quota>,
     /// Requests at the same time.
     pub concurrency: Option<u32>,
+    /// They refuse nobody and count whom they would have.
+    pub shadow: bool,
 }
 
 /// `rate: 50/s` with `burst: 100`.
@@ -457,6 +465,8 @@ pub struct Binding {
     pub origin: Origin,
     /// A key of `Checked::schemas`.
     pub schema: Option<String>,
+    /// The schema refuses nothing and counts what it would have.
+    pub schema_in_shadow: bool,
     /// Accepted media types, lower case, without parameters; empty: any.
     pub media_types: Vec<String>,
     /// The mapper of what comes in, and in proxy mode of the answer to the caller.

@@ -21,7 +21,7 @@ mod targets;
 pub mod units;
 mod watch;
 
-pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop};
+pub use built::{Contract, Expiry, Mapping, Operation, Snapshot, Subscription, Workshop};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;

@@ -7,7 +7,7 @@ use super::{
     credential::scopes,
     delivery,
     gateway::between,
-    partner::limits,
+    limits::{limits, shadow},
     reader::{Fields, Reader, clip},
 };
 use crate::{
@@ -307,11 +307,8 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let known = versions.keys().map(VersionName::as_str);
     unknown(reader, entry.at, "version", &entry.key, known);
     let mut fields = reader.fields(&entry.value, entry.at)?;
-    let schema = fields.optional(reader, "schema", |reader, node| {
-        let path = reader.string(node)?;
-        reader.refers(Ask::Schema, &path, node.span);
-        Some(path)
-    });
+    let schema = fields.optional(reader, "schema", schema);
+    let (schema, schema_in_shadow) = schema.map_or((None, false), |(path, shadow)| (Some(path), shadow));
     let media_types = fields.or(reader, "media_types", Vec::new(), |r, n| r.list(n, media_type));
     let mapper = fields.optional(reader, "mapper", delivery::mapper);
     let mode = fields.or(reader, "mode", Mode::Exchange, |r, n| {
@@ -346,7 +343,33 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
         Mode::Proxy => {}
     }
     let origin = reader.origin(entry.at);
-    Some((name?, Binding { origin, schema, media_types, mapper, mode, target, target_mapper, run }))
+    Some((
+        name?,
+        Binding { origin, schema, schema_in_shadow, media_types, mapper, mode, target, target_mapper, run },
+    ))
+}
+
+/// A path in `schemas/`, or `{ path, mode }`.
+fn schema(reader: &mut Reader<'_>, node: &Node) -> Option<(String, bool)> {
+    let known = |reader: &mut Reader<'_>, node: &Node| {
+        let path = reader.string(node)?;
+        reader.refers(Ask::Schema, &path, node.span);
+        Some(path)
+    };
+    if reader_map(node).is_none() {
+        return Some((known(reader, node)?, false));
+    }
+    let mut fields = reader.fields(node, node.span)?;
+    let path = fields.required(reader, "path", known);
+    let mode = fields.get("mode");
+    let in_shadow = mode.and_then(|entry| shadow(reader, &entry.value)).unwrap_or(false);
+    if let (true, Some(entry)) = (in_shadow, mode) {
+        let finding = Finding::warning("this schema is in shadow: it refuses nothing")
+            .help("`crossdock_shadow_refusals_total` counts what it would have refused");
+        reader.push(finding, entry.span());
+    }
+    fields.end(reader);
+    Some((path?, in_shadow))
 }
 
 fn media_type(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Ask,
     gateway::{between, issuer_name},
-    partner::limits,
+    limits::limits,
     reader::{Fields, Reader},
 };
 use crate::{

@@ -100,6 +100,7 @@ fn limits(reader: &mut Reader<'_>, node: Option<&Node>) -> Option<GatewayLimits>
         header_timeout: 10 * SECOND,
         body_timeout: 30 * SECOND,
         connections: 4096,
+        requests: 2048,
         in_flight_max_bytes: 256 << 20,
         drain: 20 * SECOND,
     };
@@ -112,6 +113,7 @@ fn limits(reader: &mut Reader<'_>, node: Option<&Node>) -> Option<GatewayLimits>
         fields.or(reader, "body_timeout", limits.body_timeout, |r, n| between(r, n, SECOND, HOUR));
     limits.connections =
         fields.or(reader, "connections", limits.connections, |r, n| r.number(n, 1, 1_000_000));
+    limits.requests = fields.or(reader, "requests", limits.requests, |r, n| r.number(n, 1, 1_000_000));
     let in_flight = fields.get("in_flight");
     if let Some(entry) = in_flight {
         limits.in_flight_max_bytes =

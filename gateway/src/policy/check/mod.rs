@@ -17,6 +17,7 @@ mod data;
 mod delivery;
 mod estate;
 mod gateway;
+mod limits;
 mod partner;
 mod reader;
 

@@ -1,15 +1,10 @@
 //! `partners/*.yaml`.
 
-use super::{
-    Ask,
-    credential::credential,
-    reader::{Fields, Reader},
-};
+use super::{Ask, credential::credential, limits::limits, reader::Reader};
 use crate::{
     policy::{
-        checked::{Edi, Limits, Partner, Rate},
+        checked::{Edi, Partner},
         raw::{Entry, Kind, Node},
-        units,
     },
     words::{PartnerName, Time},
 };
@@ -31,8 +26,19 @@ pub(super) fn partner(reader: &mut Reader<'_>, node: &Node, now: Time) -> Option
         Some(entries.iter().filter_map(|entry| credential(reader, entry, now)).collect())
     });
     let limits = limits(reader, &mut fields);
+    let weight = fields.or(reader, "weight", 1, |r, n| r.number(n, 1, 100));
     fields.end(reader);
-    Some(Partner { origin: reader.origin(at), name: name?, title, owner, zone, edi, credentials, limits })
+    Some(Partner {
+        origin: reader.origin(at),
+        name: name?,
+        title,
+        owner,
+        zone,
+        edi,
+        credentials,
+        limits,
+        weight,
+    })
 }
 
 /// An IANA time zone.
@@ -65,24 +71,6 @@ pub(super) fn edi(reader: &mut Reader<'_>, node: &Node) -> Option<Edi> {
     let receiver = fields.required(reader, "receiver", identity);
     fields.end(reader);
     Some(Edi { sender: sender?, receiver: receiver? })
-}
-
-/// `limits` of a partner, a credential or an operation.
-pub(super) fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {
-    fields.or(reader, "limits", Limits::default(), |reader, node| {
-        let mut fields = reader.fields(node, node.span)?;
-        let rate = fields.optional(reader, "rate", |r, n| r.parsed(n, units::rate));
-        let burst_entry = fields.get("burst");
-        let burst = burst_entry.and_then(|entry| reader.number(&entry.value, 1, 1_000_000));
-        let concurrency = fields.optional(reader, "concurrency", |r, n| r.number(n, 1, 1_000_000));
-        let rate_given = fields.get("rate").is_some();
-        fields.end(reader);
-        if let (Some(entry), false) = (burst_entry, rate_given) {
-            reader.error(entry.at, "a `burst` needs a `rate`");
-        }
-        let rate = rate.map(|(requests, per)| Rate { requests, per, burst: burst.unwrap_or(requests) });
-        Some(Limits { rate, concurrency })
-    })
 }
 
 /// Whether a file's node is empty: only comments, or nothing.
