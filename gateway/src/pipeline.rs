@@ -9,39 +9,40 @@ use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 
 use crate::{
-    auth::{self, Identified, Repeats},
+    auth::Repeats,
     canonical::{Canon, Origin},
     contract::{self, Match, Schema, Selected, split_version},
     deliver,
     journal::{Accepted, Appended, Destination, Journal, MessageRecord},
-    mapper::{Call, Context, Host, Mapped, Stage},
-    observe::{Metrics, ReasonLabels},
+    mapper::{Call, Context, Failure, Host, Mapped, Reject, Stage},
+    observe::Metrics,
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
     refusal::{self, Refusal},
     server::{Answering, Handler},
     spool::{Held, Spool},
-    throttle::{self, Limiter, Places, Scope},
+    throttle::{Limiter, Places},
     words::{
         Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
-        Permit, Random, Receipt, Severity, Time, VersionName, json,
+        Permit, Random, Receipt, Rejected, Severity, Time, VersionName, json,
     },
 };
 
+mod acknowledge;
+mod admit;
 mod keys;
 mod proxy;
 mod trace;
 
 pub use keys::KeysInUse;
 
+use admit::{Payload, ScopeKeys, authenticate, length, prove, scopes, throttle};
 use keys::InUse;
 use proxy::proxy;
 use trace::{Trace, count, log, note};
 
 /// Depth of a JSON document.
 const JSON_DEPTH: usize = 64;
-/// Largest signed body that no operation takes.
-const UNROUTED_BYTES: u64 = 64 * 1024;
 /// Longest `Idempotency-Key`.
 const KEY_BYTES: usize = 255;
 
@@ -98,7 +99,8 @@ async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Peer) -> An
             answer
         }
         Err(refusal) => {
-            let problem = Problem::new(&refusal, message_id, policies.revision.clone());
+            let mut problem = Problem::new(&refusal, message_id, policies.revision.clone());
+            problem.acknowledgement = trace.acknowledgement.take();
             log(&trace, message_id, &policies, started, refusal.class().status, Some(&refusal));
             note(gateway, &trace, &problem, now).await;
             problem.answer(&refusal)
@@ -155,134 +157,6 @@ async fn serve(
         }
     };
     answer.map(|answer| dress(answer, &permit, &selected, path))
-}
-
-async fn authenticate(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    head: &Parts,
-    peer: &Peer,
-    now: Time,
-) -> Result<Identified, Refusal> {
-    let address = peer.address.map(|address| address.ip());
-    let claim = auth::claimed(head, peer);
-    if let Some(address) = address {
-        let refused =
-            |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
-        gateway.limiter.admit_stranger(address, claim, now).map_err(refused)?;
-    }
-    let identified = policies.authenticator.authenticate(head, peer, now).await;
-    if let (Ok(Identified::Known(_)), Some(address)) = (&identified, address) {
-        gateway.limiter.note_success(address, claim);
-    }
-    identified.map_err(|error| failed(gateway, head, peer, error, now))
-}
-
-/// Counts an attempt that failed, against its address and against whom it claimed to be.
-fn failed(gateway: &Gateway, head: &Parts, peer: &Peer, error: auth::Error, now: Time) -> Refusal {
-    if let Some(address) = peer.address {
-        gateway.limiter.note_failure(address.ip(), auth::claimed(head, peer), now);
-    }
-    gateway.metrics.failed_credentials.get_or_create(&ReasonLabels { reason: error.kind() }).inc();
-    error.into()
-}
-
-/// A body on its way, or one that had to be read because a signature is over it.
-enum Payload {
-    Coming(Incoming),
-    Here(Held),
-}
-
-/// Who it is, once a signature has been held against the body.
-async fn prove(
-    gateway: &Gateway,
-    identified: Identified,
-    found: &Match<'_, Arc<Operation>>,
-    head: &Parts,
-    body: Incoming,
-    peer: &Peer,
-    now: Time,
-) -> Result<(Caller, Payload, Option<Repeats>), Refusal> {
-    let signed = match identified {
-        Identified::Known(caller) => return Ok((caller, Payload::Coming(body), None)),
-        Identified::Signed(signed) => signed,
-    };
-    let most = match found {
-        Match::Found(operation, _) => operation.body_max,
-        Match::MethodNotAllowed(_) | Match::NotFound => UNROUTED_BYTES,
-    };
-    let held = gateway.spool.read(body, most).await?;
-    let repeats = signed.repeats();
-    let caller = signed.prove(&held.content).map_err(|error| failed(gateway, head, peer, error, now))?;
-    if let Some(address) = peer.address {
-        gateway.limiter.note_success(address.ip(), auth::claimed(head, peer));
-    }
-    Ok((caller, Payload::Here(held), Some(repeats)))
-}
-
-/// How long the document is, if that is known before it is read.
-fn length(head: &Parts, body: &Payload) -> Option<u64> {
-    match body {
-        Payload::Here(held) => Some(held.content.len() as u64),
-        Payload::Coming(_) => head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
-    }
-}
-
-/// A place while there are any, then leave under every limit.
-fn throttle(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    caller: &Caller,
-    found: &Match<'_, Arc<Operation>>,
-    length: Option<u64>,
-    now: Time,
-) -> Result<Permit, Refusal> {
-    let weight = policies.partners.get(&caller.partner).map_or(1, |partner| partner.weight);
-    let place = gateway.places.take(&caller.partner, weight)?;
-    let operation = match found {
-        Match::Found(operation, _) => Some(*operation),
-        Match::MethodNotAllowed(_) | Match::NotFound => None,
-    };
-    let keys = ScopeKeys::new(caller, operation);
-    let scopes = scopes(policies, caller, operation, &keys);
-    let mut permit = gateway.limiter.admit(&scopes, length.unwrap_or(0), now)?;
-    permit.hold(Box::new(place));
-    Ok(permit)
-}
-
-/// Whose the limits of a request are.
-struct ScopeKeys {
-    credential: String,
-    operation: String,
-}
-
-impl ScopeKeys {
-    fn new(caller: &Caller, operation: Option<&Arc<Operation>>) -> Self {
-        let operation = operation.map(|operation| format!("{}/{}", caller.partner, operation.id));
-        Self {
-            credential: format!("{}/{}", caller.partner, caller.credential),
-            operation: operation.unwrap_or_default(),
-        }
-    }
-}
-
-fn scopes<'a>(
-    policies: &'a Snapshot,
-    caller: &'a Caller,
-    operation: Option<&'a Arc<Operation>>,
-    keys: &'a ScopeKeys,
-) -> Vec<Scope<'a>> {
-    let mut scopes = Vec::with_capacity(3);
-    if let Some(partner) = policies.partners.get(&caller.partner) {
-        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
-        if let Some(limit) = partner.credentials.get(&caller.credential) {
-            scopes.push(Scope { name: "credential", key: &keys.credential, limit });
-        }
-    }
-    if let Some(operation) = operation {
-        scopes.push(Scope { name: "operation", key: &keys.operation, limit: &operation.limit });
-    }
-    scopes
 }
 
 fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
@@ -438,10 +312,23 @@ async fn exchange(
             Some(in_use)
         }
     };
-    let mapped = map(gateway, policies, mapping, &inbound, Stage::Request, now, trace).await?;
-    let diagnostics = mapped.diagnostics;
-    let events = canonical_events(gateway, policies, mapping, &inbound, mapped.drafts, digest, now)?;
+    let mapped =
+        map(gateway, policies, mapping, &inbound, Stage::Request, contract.partial, now, trace).await;
+    if let Err(Refusal::Mapper { failure: Failure::Refused(diagnostics), .. }) = &mapped
+        && contract.acknowledges
+    {
+        trace.acknowledgement =
+            acknowledge::of_refused(gateway, policies, mapping, &inbound, diagnostics, now).await;
+    }
+    let Mapped { drafts, rejects, mut diagnostics } = mapped?;
+    let events = canonical_events(gateway, policies, mapping, &inbound, drafts, digest, now)?;
     trace.events = events.len();
+    let acknowledgement = if contract.acknowledges {
+        let diagnostics = &mut diagnostics;
+        acknowledge::of_accepted(gateway, policies, mapping, &inbound, &rejects, diagnostics, now).await?
+    } else {
+        None
+    };
     let events = events.into_iter().map(|event| destined(policies, &inbound, event)).collect();
     let accepted = Accepted {
         message_id,
@@ -457,6 +344,8 @@ async fn exchange(
         mapper: mapping.mapper.name().clone(),
         mapper_digest: mapping.mapper.digest(),
         diagnostics,
+        rejects: rejects.into_iter().map(rejected).collect(),
+        acknowledgement,
         events,
         idempotency: in_use.as_ref().map(|in_use| in_use.idempotency.clone()),
     };
@@ -473,12 +362,14 @@ async fn exchange(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
 async fn map(
     gateway: &Gateway,
     policies: &Snapshot,
     mapping: &Mapping,
     inbound: &Inbound,
     stage: Stage,
+    partial: bool,
     now: Time,
     trace: &mut Trace,
 ) -> Result<Mapped, Refusal> {
@@ -487,13 +378,14 @@ async fn map(
     let ran = ran.map_err(|failure| refused(mapping, failure))?;
     trace.cpu += ran.usage.cpu;
     let mut mapped = ran.value;
-    // A rejected unit sinks its document: all of its events, or none.
-    let rejected: Vec<_> = mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
+    // A rejected unit sinks its document, all of its events or none, unless the operation takes parts of one.
+    let sunk = !mapped.rejects.is_empty() && (!partial || mapped.drafts.is_empty());
     let errors = mapped.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    if errors || !rejected.is_empty() {
-        let mut diagnostics = rejected;
+    if errors || sunk {
+        let mut diagnostics: Vec<_> =
+            mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
         diagnostics.append(&mut mapped.diagnostics);
-        return Err(refused(mapping, crate::mapper::Failure::Refused(diagnostics)));
+        return Err(refused(mapping, Failure::Refused(diagnostics)));
     }
     Ok(mapped)
 }
@@ -548,7 +440,11 @@ fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage,
     }
 }
 
-fn refused(mapping: &Mapping, failure: crate::mapper::Failure) -> Refusal {
+fn rejected(reject: Reject) -> Rejected {
+    Rejected { unit: reject.unit, at: reject.at, errors: reject.diagnostics }
+}
+
+fn refused(mapping: &Mapping, failure: Failure) -> Refusal {
     Refusal::Mapper { name: mapping.title(), failure, rule: mapping.rule.clone() }
 }
 

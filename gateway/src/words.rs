@@ -20,8 +20,8 @@ pub use name::{
 };
 pub use peer::{Certificate, Peer, Subject};
 pub use proof::{
-    Caller, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound, Key, Mode, OrderKey,
-    Permit, RateLimit, Receipt, Unit,
+    Acknowledgement, Caller, Content, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound,
+    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected, Unit,
 };
 pub use time::{Clock, SystemClock, Time};
 

@@ -15,7 +15,7 @@ use crate::{
     policy::{Operation, Snapshot},
     problem::Problem,
     refusal::Refusal,
-    words::{Caller, MessageId, Time},
+    words::{Acknowledgement, Caller, MessageId, Time},
 };
 
 /// What is learned of a request on its way, for its span, its log line and its metrics.
@@ -32,6 +32,8 @@ pub(super) struct Trace {
     pub from: Option<SocketAddr>,
     /// Controls in shadow that would have refused it.
     pub shadowed: Vec<String>,
+    /// What the sender of a refused document is answered besides.
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 pub(super) fn log(
