@@ -1,6 +1,6 @@
 //! The way of a request, in one function that reads from top to bottom: `serve`.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -9,8 +9,9 @@ use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 
 use crate::{
+    auth::Repeats,
     canonical::{Canon, Origin},
-    contract::{self, Match, Selected, split_version},
+    contract::{self, Match, Schema, Selected, split_version},
     deliver,
     journal::{Accepted, Appended, Destination, Journal, MessageRecord},
     mapper::{Call, Context, Failure, Host, Mapped, Reject, Stage},
@@ -20,14 +21,15 @@ use crate::{
     refusal::{self, Refusal},
     server::{Answering, Handler},
     spool::{Held, Spool},
-    throttle::{self, Limiter, Scope},
+    throttle::{Limiter, Places},
     words::{
-        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit,
-        Random, Receipt, Rejected, Severity, Time, VersionName, json,
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
+        Permit, Random, Receipt, Rejected, Severity, Time, VersionName, json,
     },
 };
 
 mod acknowledge;
+mod admit;
 mod canary;
 mod keys;
 mod proxy;
@@ -35,6 +37,7 @@ mod trace;
 
 pub use keys::KeysInUse;
 
+use admit::{Payload, ScopeKeys, authenticate, length, prove, scopes, throttle};
 use keys::InUse;
 use proxy::proxy;
 use trace::{Trace, count, log, note};
@@ -58,6 +61,8 @@ pub struct Gateway {
     pub canon: Arc<Canon>,
     /// Limits; they outlive policies.
     pub limiter: Arc<Limiter>,
+    /// Places of requests under way, shared fairly among partners.
+    pub places: Places,
     /// Bodies on their way in.
     pub spool: Spool,
     /// Calls targets, for proxy operations.
@@ -75,18 +80,18 @@ pub struct Gateway {
 }
 
 impl Handler for Gateway {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answering {
         Box::pin(async move { handle(&self, request, peer).await })
     }
 }
 
 /// The outer half: id, span, log line, latency, and refusals turned into answers.
-async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answer {
+async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Peer) -> Answer {
     let started = Instant::now();
     let now = gateway.clock.now();
     let message_id = gateway.ids.message(now, &*gateway.random);
     let policies = gateway.policies.now();
-    let mut trace = Trace::default();
+    let mut trace = Trace { from: peer.address, ..Trace::default() };
     let span = info_span!("request", message = %message_id, revision = %policies.revision);
     let served = serve(gateway, &policies, message_id, now, request, peer, &mut trace).instrument(span).await;
     let mut answer = match served {
@@ -116,15 +121,18 @@ async fn serve(
     message_id: MessageId,
     now: Time,
     request: Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
     trace: &mut Trace,
 ) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
-    let caller = authenticate(gateway, policies, &head, peer, now).await?;
-    trace.caller = Some(caller.clone());
+    let identified = authenticate(gateway, policies, &head, &peer, now).await?;
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
-    let permit = throttle(gateway, policies, &caller, &found, now)?;
+    let (caller, body, repeats) = prove(gateway, identified, &found, &head, body, &peer, now).await?;
+    trace.caller = Some(caller.clone());
+    let length = length(&head, &body);
+    let permit = throttle(gateway, policies, &caller, &found, length, now)?;
+    trace.shadowed.extend(permit.shadowed.iter().map(ToString::to_string));
     if let Some(id) = own_message(&head) {
         return message(gateway, &caller, id, &permit).await;
     }
@@ -133,10 +141,14 @@ async fn serve(
     let selected = version(&operation, &head, in_path, &caller, now)?;
     trace.version = Some(selected.version().to_string());
     let contract = grant(&operation, &selected, &caller)?;
-    let key = idempotency(&operation, &head)?;
+    let key = idempotency(&operation, &head, repeats)?;
     let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
     trace.length = body.document.content.len() as u64;
-    let inbound = check(&operation, &selected, &contract, caller, body.document)?;
+    if length.is_none() {
+        let keys = ScopeKeys::new(&caller, Some(&operation));
+        gateway.limiter.charge(&scopes(policies, &caller, Some(&operation), &keys), trace.length, now);
+    }
+    let inbound = check(&operation, &selected, &contract, caller, body.document, trace)?;
     let answer = match contract.mode {
         Mode::Exchange => {
             exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await
@@ -146,51 +158,6 @@ async fn serve(
         }
     };
     answer.map(|answer| dress(answer, &permit, &selected, path))
-}
-
-async fn authenticate(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    head: &Parts,
-    peer: Option<SocketAddr>,
-    now: Time,
-) -> Result<Caller, Refusal> {
-    let address = peer.map(|peer| peer.ip());
-    if let Some(address) = address {
-        let refused =
-            |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
-        gateway.limiter.admit_stranger(address, now).map_err(refused)?;
-    }
-    policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
-        if let Some(address) = address {
-            gateway.limiter.note_failure(address, now);
-        }
-        error.into()
-    })
-}
-
-fn throttle(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    caller: &Caller,
-    found: &Match<'_, Arc<Operation>>,
-    now: Time,
-) -> Result<Permit, Refusal> {
-    let partner = policies.partners.get(&caller.partner);
-    let credential_key = format!("{}/{}", caller.partner, caller.credential);
-    let operation_key;
-    let mut scopes = Vec::with_capacity(3);
-    if let Some(partner) = partner {
-        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
-        if let Some(limit) = partner.credentials.get(&caller.credential) {
-            scopes.push(Scope { name: "credential", key: &credential_key, limit });
-        }
-    }
-    if let Match::Found(operation, _) = found {
-        operation_key = format!("{}/{}", caller.partner, operation.id);
-        scopes.push(Scope { name: "operation", key: &operation_key, limit: &operation.limit });
-    }
-    Ok(gateway.limiter.admit(&scopes, now)?)
 }
 
 fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
@@ -230,7 +197,14 @@ fn grant(operation: &Operation, selected: &Selected<'_>, caller: &Caller) -> Res
     }
 }
 
-fn idempotency(operation: &Operation, head: &Parts) -> Result<Option<String>, Refusal> {
+fn idempotency(
+    operation: &Operation,
+    head: &Parts,
+    repeats: Option<Repeats>,
+) -> Result<Option<String>, Refusal> {
+    if let Some(Repeats::Key(key)) = repeats {
+        return Ok(Some(key));
+    }
     let Some(value) = head.headers.get("idempotency-key") else {
         return if operation.idempotency.required {
             Err(Refusal::KeyRequired { rule: operation.rule.clone() })
@@ -258,7 +232,7 @@ async fn read(
     operation: &Operation,
     contract: &Contract,
     head: &Parts,
-    body: Incoming,
+    body: Payload,
     parameters: Pairs,
 ) -> Result<Body, Refusal> {
     if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
@@ -269,7 +243,10 @@ async fn read(
     if !taken.is_empty() && !taken.contains(&media_type) {
         return Err(Refusal::MediaType { sent: media_type, taken: taken.clone() });
     }
-    let held = gateway.spool.read(body, operation.body_max).await?;
+    let held = match body {
+        Payload::Coming(body) => gateway.spool.read(body, operation.body_max).await?,
+        Payload::Here(held) => held,
+    };
     let bodiless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
     if held.content.is_empty() && !bodiless {
         return Err(Refusal::Empty);
@@ -288,17 +265,25 @@ fn check(
     binding: &Contract,
     caller: Caller,
     document: Document,
+    trace: &mut Trace,
 ) -> Result<Inbound, Refusal> {
     if let Some(schema) = &binding.schema {
-        let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
-        schema.check(tree.root()).map_err(|mut diagnostics| {
-            contract::place(&mut diagnostics, &document.content);
-            Refusal::Schema(diagnostics)
-        })?;
+        match conforms(schema, &document) {
+            Err(_) if binding.schema_in_shadow => trace.shadowed.push("schema".to_owned()),
+            checked => checked?,
+        }
     }
     let (api, operation, version) =
         (operation.api.clone(), operation.name.clone(), selected.version().clone());
     Ok(Inbound { caller, api, operation, version, document })
+}
+
+fn conforms(schema: &Schema, document: &Document) -> Result<(), Refusal> {
+    let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
+    schema.check(tree.root()).map_err(|mut diagnostics| {
+        contract::place(&mut diagnostics, &document.content);
+        Refusal::Schema(diagnostics)
+    })
 }
 
 /// Exchange: map, check, append; the receipt is the answer.

@@ -12,7 +12,7 @@ use crate::{
     mapper,
     refusal::{Fault, Refusal},
     throttle::fields,
-    words::{Acknowledgement, Diagnostic, MessageId, Mode, RateLimit, Revision},
+    words::{Acknowledgement, Diagnostic, MessageId, Mode, RateLimit, Revision, Unit},
 };
 
 /// Diagnostics that one answer carries.
@@ -145,16 +145,23 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
             "Send one valid credential, not expired: an API key in `X-Api-Key`, or a token in `Authorization: Bearer`."
                 .to_owned()
         }
-        Refusal::TooMany(exceeded) => format!(
-            "The limit `{}` allows {} requests in {} s. Try again in {} s.",
-            exceeded.limit.name,
-            exceeded.limit.quota,
-            exceeded.limit.window.as_secs(),
-            exceeded.retry_after.as_secs() + 1
-        ),
+        Refusal::TooMany(exceeded) => {
+            let limit = &exceeded.limit;
+            let what = match limit.unit {
+                Unit::Requests => format!("{} requests in {} s", limit.quota, limit.window.as_secs()),
+                Unit::Bytes => format!("{} bytes in {} s", limit.quota, limit.window.as_secs()),
+                Unit::Concurrent => format!("{} requests at the same time", limit.quota),
+            };
+            let wait = exceeded.retry_after.as_secs() + 1;
+            format!("The limit `{}` allows {what}. Try again in {wait} s.", limit.name)
+        }
+        Refusal::Crowded(_) => {
+            "More is under way than the gateway can take, and your share of it is used. Try again in a moment."
+                .to_owned()
+        }
         Refusal::TooManyFailures { retry_after } => {
             format!(
-                "Too many calls without a valid credential came from your address. Try again in {} s.",
+                "Too many calls without a valid credential came before. Try again in {} s.",
                 retry_after.as_secs() + 1
             )
         }

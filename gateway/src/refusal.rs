@@ -16,8 +16,11 @@ pub enum Refusal {
     /// A limit is exceeded.
     #[error("the limit `{}` is exceeded", .0.limit.name)]
     TooMany(Box<throttle::Exceeded>),
-    /// Too many failed attempts came from this address.
-    #[error("too many failed attempts from this address")]
+    /// Too many requests are under way, and the partner has its share of them.
+    #[error(transparent)]
+    Crowded(#[from] throttle::Crowded),
+    /// Too many failed attempts came from this address, or claimed to be this one.
+    #[error("too many failed attempts from this address or under this name")]
     TooManyFailures {
         /// When to come back.
         retry_after: std::time::Duration,
@@ -188,6 +191,7 @@ impl Refusal {
                 (401, "unauthenticated", "The credential is missing or not valid", Caller, false)
             }
             Self::TooMany(_) => (429, "limit-exceeded", "A limit is exceeded", Caller, true),
+            Self::Crowded(_) => (503, "overloaded", "The gateway has too much in flight", Gateway, true),
             Self::TooManyFailures { .. } => {
                 (429, "too-many-failures", "Too many failed attempts", Caller, true)
             }

@@ -8,17 +8,20 @@ use sha2::{Digest as _, Sha256};
 mod ids;
 pub mod json;
 mod name;
+mod peer;
 mod proof;
 mod time;
+pub mod webhook;
 
 pub use ids::{EventId, IdSource, MessageId, Random, SystemRandom};
 pub use name::{
     ApiName, EstateName, InvalidName, MapperName, OperationName, PartnerName, SubscriptionName, TargetName,
     VersionName,
 };
+pub use peer::{Certificate, Peer, Subject};
 pub use proof::{
     Acknowledgement, Caller, Content, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound,
-    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected,
+    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected, Unit,
 };
 pub use time::{Clock, SystemClock, Time};
 

@@ -4,13 +4,16 @@
 
 mod acknowledge;
 mod author;
+mod certificates;
 mod commands;
 mod delivery;
 mod job;
 mod keys;
 mod languages;
+mod limits;
 mod live;
 mod policies;
 mod refusals;
 mod server;
+mod signed;
 mod world;

@@ -1,6 +1,6 @@
 //! The operators' door: probes, metrics, and the API that the command line speaks to.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -15,10 +15,10 @@ use crate::{
     deliver::Runner,
     journal::{self, Journal},
     mapper::Host,
-    observe::{Metrics, TargetLabels},
+    observe::{CredentialLabels, Metrics, TargetLabels},
     policy::Policies,
     server::{Answering, Handler},
-    words::{Clock, IdSource, Random},
+    words::{Clock, IdSource, Peer, Random},
 };
 
 mod again;
@@ -128,6 +128,8 @@ enum Refusal {
     Token,
     #[error("this API answers to its own address only, not to `{0}`")]
     Origin(String),
+    #[error("this is for GET and HEAD alone")]
+    Method,
     #[error("nothing is here; see /api/v1/openapi.json")]
     Nothing,
     #[error("{0}")]
@@ -142,6 +144,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Origin(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Nothing | Self::Missing(_) | Self::Journal(journal::Error::NotFound(_)) => {
                 StatusCode::NOT_FOUND
@@ -156,7 +159,7 @@ impl Refusal {
 }
 
 impl Handler for Admin {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Answering {
         Box::pin(async move {
             match serve(&self, request).await {
                 Ok(answer) => answer,
@@ -164,7 +167,11 @@ impl Handler for Admin {
                     let title = refusal.status().canonical_reason().unwrap_or("Refused");
                     let problem = json!({ "type": "about:blank", "title": title,
                         "status": refusal.status().as_u16(), "detail": refusal.to_string() });
-                    text(refusal.status(), "application/problem+json", problem.to_string())
+                    let mut answer = text(refusal.status(), "application/problem+json", problem.to_string());
+                    if matches!(refusal, Refusal::Method) {
+                        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                    }
+                    answer
                 }
             }
         })
@@ -175,11 +182,15 @@ async fn serve(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refu
     let (head, body) = request.into_parts();
     own_address(&head.headers)?;
     let path = head.uri.path();
-    match (&head.method, path) {
-        (&Method::GET, "/healthz") => return Ok(text(StatusCode::OK, "text/plain", "ok\n".to_owned())),
-        (&Method::GET, "/readyz") => return Ok(ready(admin).await),
-        (&Method::GET, "/metrics") => return metrics(admin).await,
-        _ => {}
+    if let probe @ ("/healthz" | "/readyz" | "/metrics") = path {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::Method);
+        }
+        return match probe {
+            "/healthz" => Ok(text(StatusCode::OK, "text/plain", "ok\n".to_owned())),
+            "/readyz" => Ok(ready(admin).await),
+            _ => metrics(admin).await,
+        };
     }
     if let Some(token) = &admin.token {
         let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -247,6 +258,12 @@ async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
         admin.metrics.pending.get_or_create(&labels).set(count.count as f64);
     }
     admin.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
+    admin.metrics.credential_expiry.clear();
+    for expiry in admin.policies.now().expiries.iter() {
+        let (partner, credential) = (expiry.partner.to_string(), expiry.credential.to_string());
+        let labels = CredentialLabels { partner, credential };
+        admin.metrics.credential_expiry.get_or_create(&labels).set(expiry.at.millis() / 1000);
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(text(StatusCode::OK, kind, admin.metrics.text()))
 }

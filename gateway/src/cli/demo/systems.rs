@@ -17,7 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::server::{self, Answering, Handler, Limits, Listener};
+use crate::{
+    server::{self, Answering, Handler, Limits, Listener},
+    words::Peer,
+};
 
 /// Longest wait for something that should happen soon.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,7 +40,7 @@ pub(super) struct Arrived {
 struct Inbox(Mutex<Vec<Arrived>>);
 
 impl Handler for Inbox {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Answering {
         Box::pin(async move {
             let body = Limited::new(request.into_body(), LARGEST).collect().await;
             let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
