@@ -93,6 +93,7 @@ impl Load {
             diagnostics: Vec::new(),
             events: vec![(event, vec![to])],
             idempotency: None,
+            parent: None,
         }
     }
 }

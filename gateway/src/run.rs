@@ -11,13 +11,13 @@ use anyhow::{Context as _, bail};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    admin::{Admin, Token},
+    admin::{Admin, Jobs, Token},
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
     mapper::{self, Host},
     observe::Metrics,
-    pipeline::{Gateway, KeysInUse},
+    pipeline::{Followers, Gateway, KeysInUse},
     policy::{self, KeySets, Policies, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
@@ -112,6 +112,7 @@ impl Running {
             random: Arc::clone(&random),
             timer: Arc::new(deliver::runner::RuntimeTimer(Arc::clone(&clock))),
         });
+        let stop = watch::Sender::new(false);
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
         let limiter = Arc::new(Limiter::new());
@@ -128,6 +129,8 @@ impl Running {
             ids: Arc::new(IdSource::new()),
             metrics: Arc::clone(&metrics),
             keys: KeysInUse::default(),
+            followers: Followers::default(),
+            stop: stop.subscribe(),
         });
 
         let limits = server::Limits {
@@ -148,9 +151,11 @@ impl Running {
             metrics,
             clock,
             token,
+            gateway: Arc::clone(&gateway),
+            jobs: Jobs::default(),
+            stop: stop.subscribe(),
         });
 
-        let stop = watch::Sender::new(false);
         let (failed_sender, failed) = watch::channel(false);
         let drain = settings.limits.drain;
         let mut tasks = vec![

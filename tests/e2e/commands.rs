@@ -251,12 +251,12 @@ fn command_at(admin: &str, data: &std::path::Path, arguments: &[&str]) -> Comman
     command
 }
 
-async fn run(world: &World, arguments: &[&str]) -> anyhow::Result<Output> {
+pub async fn run(world: &World, arguments: &[&str]) -> anyhow::Result<Output> {
     Ok(command(world, arguments).output().await?)
 }
 
 /// What a command that succeeds prints.
-async fn printed(world: &World, arguments: &[&str]) -> anyhow::Result<String> {
+pub async fn printed(world: &World, arguments: &[&str]) -> anyhow::Result<String> {
     let output = run(world, arguments).await?;
     ensure!(output.status.success(), "{arguments:?}: {output:?}");
     Ok(String::from_utf8(output.stdout)?)

@@ -4,9 +4,11 @@
 
 mod commands;
 mod delivery;
+mod exceptions;
 mod job;
 mod keys;
 mod languages;
+mod partners;
 mod policies;
 mod refusals;
 mod server;

@@ -8,6 +8,8 @@ use crate::words::{Clock, Random};
 
 pub mod client;
 mod demo;
+pub mod exception;
+mod job;
 mod key;
 pub mod lookup;
 pub mod plugin;
@@ -59,7 +61,7 @@ enum Command {
     /// Look up and end what needs a person
     Exception {
         #[command(subcommand)]
-        command: lookup::Exception,
+        command: exception::Exception,
         #[command(flatten)]
         admin: client::AdminArgs,
     },
@@ -80,7 +82,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Message { command, admin } => asked(lookup::message(command, &admin)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
-        Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
+        Command::Exception { command, admin } => asked(exception::exception(command, &admin)),
         Command::Compile => Ok(crate::mapper::compile::child_main()),
     };
     ended.unwrap_or_else(|error| {

@@ -459,6 +459,7 @@ fn accepted(
         diagnostics: Vec::new(),
         events: vec![(event, destinations)],
         idempotency: None,
+        parent: None,
     }
 }
 
