@@ -91,6 +91,8 @@ impl Load {
             mapper: name("x12-wms"),
             mapper_digest: Digest::of(b"mapper"),
             diagnostics: Vec::new(),
+            rejects: Vec::new(),
+            acknowledgement: None,
             events: vec![(event, vec![to])],
             idempotency: None,
             parent: None,

@@ -13,7 +13,7 @@ use crate::{
     contract::{self, Match, Selected, split_version},
     deliver,
     journal::{Accepted, Appended, Destination, Journal},
-    mapper::{Call, Context, Host, Mapped, Stage},
+    mapper::{Call, Context, Failure, Host, Mapped, Reject, Stage},
     observe::Metrics,
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
@@ -23,10 +23,11 @@ use crate::{
     throttle::{self, Limiter, Scope},
     words::{
         Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit,
-        Random, Receipt, Severity, Time, VersionName, json,
+        Random, Receipt, Rejected, Severity, Time, VersionName, json,
     },
 };
 
+mod acknowledge;
 mod keys;
 mod own;
 mod proxy;
@@ -99,7 +100,8 @@ async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Option<Sock
             answer
         }
         Err(refusal) => {
-            let problem = Problem::new(&refusal, message_id, policies.revision.clone());
+            let mut problem = Problem::new(&refusal, message_id, policies.revision.clone());
+            problem.acknowledgement = trace.acknowledgement.take();
             log(&trace, message_id, &policies, started, refusal.class().status, Some(&refusal));
             note(gateway, &trace, &problem, now).await;
             problem.answer(&refusal)
@@ -331,10 +333,23 @@ async fn exchange(
             Some(in_use)
         }
     };
-    let mapped = map(gateway, policies, mapping, &inbound, Stage::Request, now, trace).await?;
-    let diagnostics = mapped.diagnostics;
-    let events = canonical_events(gateway, policies, mapping, &inbound, mapped.drafts, digest, now)?;
+    let mapped =
+        map(gateway, policies, mapping, &inbound, Stage::Request, contract.partial, now, trace).await;
+    if let Err(Refusal::Mapper { failure: Failure::Refused(diagnostics), .. }) = &mapped
+        && contract.acknowledges
+    {
+        trace.acknowledgement =
+            acknowledge::of_refused(gateway, policies, mapping, &inbound, diagnostics, now).await;
+    }
+    let Mapped { drafts, rejects, mut diagnostics } = mapped?;
+    let events = canonical_events(gateway, policies, mapping, &inbound, drafts, digest, now)?;
     trace.events = events.len();
+    let acknowledgement = if contract.acknowledges {
+        let diagnostics = &mut diagnostics;
+        acknowledge::of_accepted(gateway, policies, mapping, &inbound, &rejects, diagnostics, now).await?
+    } else {
+        None
+    };
     let events = events.into_iter().map(|event| destined(policies, &inbound, event)).collect();
     let accepted = Accepted {
         message_id,
@@ -350,6 +365,8 @@ async fn exchange(
         mapper: mapping.mapper.name().clone(),
         mapper_digest: mapping.mapper.digest(),
         diagnostics,
+        rejects: rejects.into_iter().map(rejected).collect(),
+        acknowledgement,
         events,
         idempotency: in_use.as_ref().map(|in_use| in_use.idempotency.clone()),
         parent: None,
@@ -367,12 +384,14 @@ async fn exchange(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
 async fn map(
     gateway: &Gateway,
     policies: &Snapshot,
     mapping: &Mapping,
     inbound: &Inbound,
     stage: Stage,
+    partial: bool,
     now: Time,
     trace: &mut Trace,
 ) -> Result<Mapped, Refusal> {
@@ -381,13 +400,14 @@ async fn map(
     let ran = ran.map_err(|failure| refused(mapping, failure))?;
     trace.cpu += ran.usage.cpu;
     let mut mapped = ran.value;
-    // A rejected unit sinks its document: all of its events, or none.
-    let rejected: Vec<_> = mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
+    // A rejected unit sinks its document, all of its events or none, unless the operation takes parts of one.
+    let sunk = !mapped.rejects.is_empty() && (!partial || mapped.drafts.is_empty());
     let errors = mapped.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    if errors || !rejected.is_empty() {
-        let mut diagnostics = rejected;
+    if errors || sunk {
+        let mut diagnostics: Vec<_> =
+            mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
         diagnostics.append(&mut mapped.diagnostics);
-        return Err(refused(mapping, crate::mapper::Failure::Refused(diagnostics)));
+        return Err(refused(mapping, Failure::Refused(diagnostics)));
     }
     Ok(mapped)
 }
@@ -442,7 +462,11 @@ fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage,
     }
 }
 
-fn refused(mapping: &Mapping, failure: crate::mapper::Failure) -> Refusal {
+fn rejected(reject: Reject) -> Rejected {
+    Rejected { unit: reject.unit, at: reject.at, errors: reject.diagnostics }
+}
+
+fn refused(mapping: &Mapping, failure: Failure) -> Refusal {
     Refusal::Mapper { name: mapping.title(), failure, rule: mapping.rule.clone() }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     refusal::{Fault, Refusal},
     server::Body,
     throttle::fields,
-    words::{Diagnostic, MessageId, RateLimit, Revision},
+    words::{Acknowledgement, Diagnostic, MessageId, RateLimit, Revision},
 };
 
 /// Diagnostics that one answer carries.
@@ -41,6 +41,9 @@ pub struct Problem {
     /// Places in the caller's own document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Diagnostic>,
+    /// What an EDI sender waits for, where the operation answers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 impl Problem {
@@ -60,6 +63,7 @@ impl Problem {
             message_id,
             revision,
             errors,
+            acknowledgement: None,
         }
     }
 
@@ -83,7 +87,8 @@ impl Problem {
                 write_limits(headers, &exceeded.all);
                 headers.insert(header::RETRY_AFTER, seconds(exceeded.retry_after));
             }
-            Refusal::TooManyFailures { retry_after } => {
+            Refusal::TooManyFailures { retry_after }
+            | Refusal::Mapper { failure: mapper::Failure::Wasteful { retry_after }, .. } => {
                 headers.insert(header::RETRY_AFTER, seconds(*retry_after));
             }
             Refusal::Method { allow } => {
@@ -267,6 +272,10 @@ fn mapping(name: &str, failure: &mapper::Failure, errors: &[Diagnostic]) -> Stri
         }
         Failure::Nonsense { .. } => format!(
             "Mapper {name} gave something that is no event. Its author has to look; nothing was kept."
+        ),
+        Failure::Wasteful { retry_after } => format!(
+            "Too many of your last documents made mapper {name} fail or meet a limit. Nothing was kept. Send this one again in {} s, and look at those.",
+            retry_after.as_secs() + 1
         ),
         Failure::Overloaded | Failure::TooLong | Failure::Broken => {
             "Nothing was kept. Send the document again in a moment.".to_owned()

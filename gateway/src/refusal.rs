@@ -272,6 +272,9 @@ impl Refusal {
                 mapper::Failure::Nonsense { .. } => {
                     (500, "mapper-nonsense", "The mapper's output breaks the contract", Mapper, false)
                 }
+                mapper::Failure::Wasteful { .. } => {
+                    (429, "mapper-limits-met", "Too many documents met a limit of their mapper", Mapper, true)
+                }
                 mapper::Failure::Broken => (500, "mapper-host", "The mapper host failed", Gateway, true),
                 mapper::Failure::Overloaded => {
                     (503, "overloaded", "The mappers have too much to do", Gateway, true)

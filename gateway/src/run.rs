@@ -87,6 +87,7 @@ impl Running {
             workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             byte_budget: in_flight,
             queue_per_partner: 256,
+            bound_waste: true,
         })?;
         let mapper_store = data.join("mappers");
         take_in(&options.mappers, &mapper_store)?;

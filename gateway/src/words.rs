@@ -19,8 +19,8 @@ pub use name::{
     VersionName,
 };
 pub use proof::{
-    Caller, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound, Key, Mode, OrderKey,
-    Permit, RateLimit, Receipt,
+    Acknowledgement, Caller, Content, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound,
+    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected,
 };
 pub use time::{Clock, SystemClock, Time};
 

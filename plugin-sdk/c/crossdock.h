@@ -121,8 +121,12 @@ bool cd_check_gs1(cd_text digits);
 void cd_put_gtin(cd_writer *writer, cd_text gtin);
 // {value} of a quantity whose unit the document does not name.
 void cd_put_quantity(cd_writer *writer, const char *name, cd_text value);
-// A time that states its offset is a moment; one that does not stays local, in the zone if the policy knows it.
-// The answer is the same as text, for the event's `occurred_at`.
+// Is it a time in the form of RFC 3339, with an offset, without one, or a day alone?
+bool cd_is_time(cd_text text);
+// A time of the document: a moment where it states its offset, else local, in the zone if the policy knows it. The answer
+// is the same as text, for the event's `occurred_at`. Hold it against `cd_is_time` first, and refuse what is none with
+// `cd_not_a_time`: nothing is made up for it.
 cd_text cd_put_time(cd_writer *writer, const char *name, cd_text time, const mapper_option_string_t *zone);
+bool cd_not_a_time(cd_refusal *refusal, cd_text json_pointer);
 
 #endif

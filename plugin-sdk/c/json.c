@@ -327,6 +327,58 @@ void cd_put_quantity(cd_writer *writer, const char *name, cd_text value) {
     cd_end_object(writer);
 }
 
+// Takes a number of so many digits from the front of the text.
+static bool take_number(cd_text *text, size_t digits, unsigned most, unsigned *number) {
+    if (text->len < digits) return false;
+    *number = 0;
+    for (size_t i = 0; i < digits; i++) {
+        if (text->ptr[i] < '0' || text->ptr[i] > '9') return false;
+        *number = *number * 10 + (text->ptr[i] - '0');
+    }
+    text->ptr += digits;
+    text->len -= digits;
+    return *number <= most;
+}
+
+static bool take_mark(cd_text *text, char mark) {
+    if (!text->len || text->ptr[0] != (uint8_t)mark) return false;
+    text->ptr++;
+    text->len--;
+    return true;
+}
+
+static bool take_marked(cd_text *text, char mark, unsigned most, unsigned *number) {
+    return take_mark(text, mark) && take_number(text, 2, most, number);
+}
+
+static unsigned days(unsigned year, unsigned month) {
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (month == 2) return leap ? 29 : 28;
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+bool cd_is_time(cd_text text) {
+    unsigned year, month, day, part;
+    if (!take_number(&text, 4, 9999, &year) || !take_marked(&text, '-', 12, &month) || !take_marked(&text, '-', 31, &day)) return false;
+    if (!month || !day || day > days(year, month)) return false;
+    if (!text.len) return true;
+    if (!take_marked(&text, 'T', 23, &part) || !take_marked(&text, ':', 59, &part) || !take_marked(&text, ':', 59, &part)) return false;
+    if (take_mark(&text, '.')) {
+        size_t digits = 0;
+        while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9') digits++;
+        if (digits < 1 || digits > 9) return false;
+        text.ptr += digits;
+        text.len -= digits;
+    }
+    if (!text.len || (text.len == 1 && text.ptr[0] == 'Z')) return true;
+    if (!take_mark(&text, '+') && !take_mark(&text, '-')) return false;
+    return take_number(&text, 2, 23, &part) && take_marked(&text, ':', 59, &part) && !text.len;
+}
+
+bool cd_not_a_time(cd_refusal *refusal, cd_text json_pointer) {
+    return cd_refuse(refusal, "not-a-time", CD("a time is needed, as in 2026-11-20T14:05:00+01:00"), json_pointer);
+}
+
 cd_text cd_put_time(cd_writer *writer, const char *name, cd_text time, const mapper_option_string_t *zone) {
     const uint8_t *t = time.len ? memchr(time.ptr, 'T', time.len) : NULL;
     cd_text clock = t ? (cd_text){(uint8_t *)t, (size_t)(time.ptr + time.len - t)} : (cd_text){0};

@@ -87,6 +87,7 @@ type Diagnostic struct {
 	StandardCode string    `json:"standard_code,omitempty"` // the standard's own code for it
 	At           *Location `json:"at,omitempty"`
 	Message      string    `json:"message"`
+	More         []Pair    `json:"more,omitempty"` // of an outcome: segment, position, value
 }
 
 // Refusal is the error that says why a document is not accepted.
@@ -192,6 +193,24 @@ func JSONOutput(value any, parameters ...Pair) (Output, error) {
 type Mapper struct {
 	ToCanonical   func(*Context, *Document) (Mapped, error)
 	FromCanonical func(*Context, []Recorded) (Output, error)
+	// Acknowledge writes the functional acknowledgement of a document whose parts ended so; nil where there is none.
+	Acknowledge func(*Context, []Outcome) (*Output, error)
+}
+
+// Outcome is how one part of a document ended.
+type Outcome struct {
+	Part        Part         `json:"part"`
+	Accepted    bool         `json:"accepted"`
+	Diagnostics []Diagnostic `json:"diagnostics"`
+	More        []Pair       `json:"more"` // the part's own first segment as "header", its group's last as "group-trailer"
+}
+
+// Part is one unit that the gateway framed out of a larger document.
+type Part struct {
+	Index    uint32 `json:"index"`
+	Unit     string `json:"unit"` // "transaction-set", or "document" where there is nothing to take apart
+	Offset   uint64 `json:"offset"`
+	Envelope string `json:"envelope"` // the segments that enclose it
 }
 
 // Run answers the gateway: the direction and the context are arguments, the document or the events are on the standard
@@ -249,14 +268,28 @@ func (m Mapper) answer(arguments []string, in io.Reader, out, said io.Writer) er
 		if err != nil {
 			return err
 		}
-		about := map[string]any{"media_type": output.MediaType, "parameters": append([]Pair{}, output.Parameters...)}
-		if err := json.NewEncoder(said).Encode(map[string]any{"document": about}); err != nil {
+		return output.write(out, said)
+	case arguments[1] == "acknowledge" && m.Acknowledge != nil:
+		var outcomes []Outcome
+		if err := json.Unmarshal(content, &outcomes); err != nil {
 			return err
 		}
-		_, err = out.Write(output.Content)
-		return err
+		output, err := m.Acknowledge(&context, outcomes)
+		if err != nil || output == nil {
+			return err
+		}
+		return output.write(out, said)
 	}
 	return Refuse("unsupported", "this mapper does not map "+arguments[1], nil)
+}
+
+func (o Output) write(out, said io.Writer) error {
+	about := map[string]any{"media_type": o.MediaType, "parameters": append([]Pair{}, o.Parameters...)}
+	if err := json.NewEncoder(said).Encode(map[string]any{"document": about}); err != nil {
+		return err
+	}
+	_, err := out.Write(o.Content)
+	return err
 }
 
 func readJSON(content []byte, into any) error {
@@ -347,14 +380,86 @@ type Time struct {
 	Classifier string `json:"classifier"`
 }
 
-// Actual is a time that was. One that states its offset is a moment; one that does not stays local, in the partner's
-// zone if the policy knows it.
-func Actual(text, zone string) Time {
-	_, clock, _ := strings.Cut(text, "T")
-	if strings.ContainsAny(clock, "Z+-") {
-		return Time{At: text, Basis: "offset", Classifier: "actual"}
+// Actual is a time of the document that was, in the form of RFC 3339: a moment where it states its offset, else local,
+// in the partner's zone if the policy knows it; a day where it says no more. What is none of these is refused
+// (not-a-time, at the place).
+func Actual(text, zone string, at *Location) (Time, error) {
+	switch {
+	case !isTime(text):
+		return Time{}, Refuse("not-a-time", "a time is needed, as in 2026-11-20T14:05:00+01:00", at)
+	case len(text) > 10 && strings.ContainsAny(text[11:], "Z+-"):
+		return Time{At: text, Basis: "offset", Classifier: "actual"}, nil
 	}
-	return Time{Local: text, Zone: zone, Basis: "local", Classifier: "actual"}
+	return Time{Local: text, Zone: zone, Basis: "local", Classifier: "actual"}, nil
+}
+
+func isTime(text string) bool {
+	year, day, ok := number(text, 4, 9999)
+	month, day, ok2 := marked(day, "-", 12)
+	date, clock, ok3 := marked(day, "-", 31)
+	if !ok || !ok2 || !ok3 || date < 1 || month < 1 || date > days(year, month) {
+		return false
+	}
+	if clock == "" {
+		return true
+	}
+	_, clock, ok = marked(clock, "T", 23)
+	_, clock, ok2 = marked(clock, ":", 59)
+	_, clock, ok3 = marked(clock, ":", 59)
+	if !ok || !ok2 || !ok3 {
+		return false
+	}
+	if fraction, found := strings.CutPrefix(clock, "."); found {
+		clock = strings.TrimLeft(fraction, "0123456789")
+		if digits := len(fraction) - len(clock); digits < 1 || digits > 9 {
+			return false
+		}
+	}
+	if clock == "" || clock == "Z" {
+		return true
+	}
+	if clock[0] != '+' && clock[0] != '-' {
+		return false
+	}
+	_, clock, ok = number(clock[1:], 2, 23)
+	_, clock, ok2 = marked(clock, ":", 59)
+	return ok && ok2 && clock == ""
+}
+
+// marked is a mark and a number of two digits, and what follows.
+func marked(text, mark string, most int) (int, string, bool) {
+	rest, found := strings.CutPrefix(text, mark)
+	if !found {
+		return 0, "", false
+	}
+	return number(rest, 2, most)
+}
+
+func number(text string, digits, most int) (int, string, bool) {
+	if len(text) < digits {
+		return 0, "", false
+	}
+	value := 0
+	for _, digit := range []byte(text[:digits]) {
+		if digit < '0' || digit > '9' {
+			return 0, "", false
+		}
+		value = value*10 + int(digit-'0')
+	}
+	return value, text[digits:], value <= most
+}
+
+func days(year, month int) int {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
 }
 
 // text is the time as an event's occurred_at wants it: a local one with its zone in brackets (RFC 9557).

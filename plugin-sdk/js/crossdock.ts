@@ -399,13 +399,21 @@ export interface Time {
 }
 
 /**
- * A time that states its offset is a moment; one that does not stays local, in the partner's zone if the policy knows
- * it.
+ * A time of the document, in the form of RFC 3339: a moment where it states its offset, else local, in the partner's
+ * zone if the policy knows it; a day where it says no more. Refuses what is none of these (`not-a-time`, at the place).
  */
-export function time(text: string, zone?: string, classifier: Time["classifier"] = "actual"): Time {
-  const clock = text.split("T").slice(1).join("T");
-  if (/[Z+-]/.test(clock)) return { at: text, basis: "offset", classifier };
+export function time(text: string, zone?: string, at?: string | Location, classifier: Time["classifier"] = "actual"): Time {
+  const form = /^([0-9]{4})-([0-9]{2})-([0-9]{2})(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$/;
+  const found = form.exec(text);
+  if (!found || !isDay(+found[1], +found[2], +found[3])) refuse("not-a-time", "a time is needed, as in 2026-11-20T14:05:00+01:00", at);
+  if (found[7]) return { at: text, basis: "offset", classifier };
   return { local: text, ...(zone ? { zone } : {}), basis: "local", classifier };
+}
+
+function isDay(year: number, month: number, day: number): boolean {
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0;
+  return day >= 1 && day <= days;
 }
 
 /** The time as an event's `occurredAt` wants it: a local one with its zone in brackets (RFC 9557). */

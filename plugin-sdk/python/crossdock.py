@@ -301,13 +301,28 @@ def check_gs1(digits):
     return sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(reversed(digits))) % 10 == 0
 
 
-def time(text, zone=None, classifier="actual"):
-    """A time that states its offset is a moment; one that does not stays local, in the partner's zone if the policy
-    knows it."""
-    clock = text.partition("T")[2]
-    if any(mark in clock for mark in "Z+-"):
+_TIME = re.compile(
+    "([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
+)
+
+
+def time(text, zone=None, at=None, classifier="actual"):
+    """A time of the document, in the form of RFC 3339: a moment where it states its offset, else local, in the
+    partner's zone if the policy knows it; a day where it says no more. Refuses what is none of these (`not-a-time`, at
+    the place)."""
+    found = _TIME.fullmatch(text)
+    if not found or not _is_day(*(int(part) for part in found.group(1, 2, 3))):
+        refuse("not-a-time", "a time is needed, as in 2026-11-20T14:05:00+01:00", at)
+    if found[4]:
         return {"at": text, "basis": "offset", "classifier": classifier}
     return {"local": text} | ({"zone": zone} if zone else {}) | {"basis": "local", "classifier": classifier}
+
+
+def _is_day(year, month, day):
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    days = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    return 1 <= month <= 12 and 1 <= day <= days[month - 1]
 
 
 def _time_text(time):

@@ -60,6 +60,8 @@ pub const Diagnostic = struct {
     standard_code: ?[]const u8 = null,
     at: ?Location = null,
     message: []const u8,
+    /// Of an outcome: segment, position, value.
+    more: []const Pair = &.{},
 };
 
 /// JSON that is written already.
@@ -130,6 +132,27 @@ pub const Output = struct {
 pub const Mapper = struct {
     to_canonical: ?*const fn (*Call) Error!Mapped = null,
     from_canonical: ?*const fn (*Call, []const Recorded) Error!Output = null,
+    /// Writes the functional acknowledgement of a document whose parts ended so; null where there is none.
+    acknowledge: ?*const fn (*Call, []const Outcome) Error!?Output = null,
+};
+
+/// How one part of a document ended.
+pub const Outcome = struct {
+    part: Part,
+    accepted: bool,
+    diagnostics: []const Diagnostic = &.{},
+    /// The part's own first segment as `header`, its group's last as `group-trailer`.
+    more: []const Pair = &.{},
+};
+
+/// One unit that the gateway framed out of a larger document.
+pub const Part = struct {
+    index: u32,
+    /// `transaction-set`, or `document` where there is nothing to take apart.
+    unit: []const u8,
+    offset: u64,
+    /// The segments that enclose it.
+    envelope: []const u8,
 };
 
 /// One message: its context, its document, memory for as long as it lasts, and why it is refused.
@@ -209,6 +232,17 @@ pub const Call = struct {
         return error.Refused;
     }
 
+    /// A time of the document that was, in the form of RFC 3339: a moment where it states its offset, else local, in
+    /// the partner's zone if the policy knows it; a day where it says no more. Refuses what is none of these
+    /// (`not-a-time`, at the place).
+    pub fn actual(call: *Call, text: []const u8, at: ?Location) Error!Time {
+        if (!isTime(text)) return call.refuse("not-a-time", "a time is needed, as in 2026-11-20T14:05:00+01:00", at);
+        const clock = if (text.len > 10) text[11..] else "";
+        if (std.mem.findAny(u8, clock, "Z+-") != null) return .{ .at = text, .basis = "offset" };
+        const zone = call.context.zone orelse "";
+        return .{ .local = text, .zone = if (zone.len > 0) zone else null, .basis = "local" };
+    }
+
     /// The value of one column of a table's row; null where there is none, or the operation grants no such table.
     pub fn lookup(call: *Call, table: []const u8, key: []const []const u8, column: []const u8) Error!?[]const u8 {
         const parts = try call.write(key);
@@ -266,12 +300,20 @@ fn answerCall(comptime mapper: Mapper, direction: []const u8, call: *Call) !void
         return call.refuse("unsupported", "this mapper reads no documents", null);
     }
     if (std.mem.eql(u8, direction, "from-canonical")) if (mapper.from_canonical) |map| {
-        const output = try map(call, try call.json([]const Recorded));
-        const about = .{ .media_type = output.media_type, .parameters = output.parameters };
-        try printLine(call, 2, .{ .document = about });
-        return writeAll(1, output.content);
+        return writeOutput(call, try map(call, try call.json([]const Recorded)));
     };
+    if (std.mem.eql(u8, direction, "acknowledge")) {
+        const map = mapper.acknowledge orelse return call.refuse("unsupported", "this mapper writes no acknowledgements", null);
+        if (try map(call, try call.json([]const Outcome))) |output| try writeOutput(call, output);
+        return;
+    }
     return call.refuse("unsupported", "this mapper writes no documents", null);
+}
+
+fn writeOutput(call: *Call, output: Output) !void {
+    const about = .{ .media_type = output.media_type, .parameters = output.parameters };
+    try printLine(call, 2, .{ .document = about });
+    return writeAll(1, output.content);
 }
 
 fn printLine(call: *Call, stream: wasi.fd_t, value: anytype) !void {
@@ -353,10 +395,60 @@ pub const Time = struct {
     }
 };
 
-/// A time that was. One that states its offset is a moment; one that does not stays local, in the partner's zone if the
-/// policy knows it.
-pub fn actual(text: []const u8, zone: ?[]const u8) Time {
-    const clock = if (std.mem.findScalar(u8, text, 'T')) |at| text[at..] else "";
-    if (std.mem.findAny(u8, clock, "Z+-") != null) return .{ .at = text, .basis = "offset" };
-    return .{ .local = text, .zone = if (zone) |known| (if (known.len > 0) known else null) else null, .basis = "local" };
+/// Is it a time in the form of RFC 3339, with an offset, without one, or a day alone?
+pub fn isTime(text: []const u8) bool {
+    var reader: TimeReader = .{ .rest = text };
+    const year = reader.number(4, 9999) orelse return false;
+    const month = reader.marked('-', 12) orelse return false;
+    const day = reader.marked('-', 31) orelse return false;
+    if (month < 1 or day < 1 or day > days(year, month)) return false;
+    if (reader.rest.len == 0) return true;
+    _ = reader.marked('T', 23) orelse return false;
+    _ = reader.marked(':', 59) orelse return false;
+    _ = reader.marked(':', 59) orelse return false;
+    if (reader.takes('.')) {
+        var digits: usize = 0;
+        while (digits < reader.rest.len and std.ascii.isDigit(reader.rest[digits])) digits += 1;
+        if (digits < 1 or digits > 9) return false;
+        reader.rest = reader.rest[digits..];
+    }
+    if (reader.rest.len == 0 or std.mem.eql(u8, reader.rest, "Z")) return true;
+    if (!reader.takes('+') and !reader.takes('-')) return false;
+    _ = reader.number(2, 23) orelse return false;
+    _ = reader.marked(':', 59) orelse return false;
+    return reader.rest.len == 0;
+}
+
+const TimeReader = struct {
+    rest: []const u8,
+
+    fn takes(reader: *TimeReader, mark: u8) bool {
+        const found = reader.rest.len > 0 and reader.rest[0] == mark;
+        if (found) reader.rest = reader.rest[1..];
+        return found;
+    }
+
+    fn marked(reader: *TimeReader, mark: u8, most: u32) ?u32 {
+        return if (reader.takes(mark)) reader.number(2, most) else null;
+    }
+
+    fn number(reader: *TimeReader, digits: usize, most: u32) ?u32 {
+        if (reader.rest.len < digits) return null;
+        var value: u32 = 0;
+        for (reader.rest[0..digits]) |digit| {
+            if (!std.ascii.isDigit(digit)) return null;
+            value = value * 10 + (digit - '0');
+        }
+        reader.rest = reader.rest[digits..];
+        return if (value <= most) value else null;
+    }
+};
+
+fn days(year: u32, month: u32) u32 {
+    const leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0);
+    return switch (month) {
+        4, 6, 9, 11 => 30,
+        2 => if (leap) 29 else 28,
+        else => 31,
+    };
 }

@@ -69,6 +69,7 @@ impl Bench {
             workers: 2,
             byte_budget: 512 << 20,
             queue_per_partner: 64,
+            bound_waste: true,
         })
         .expect("a host starts");
         let mut manifest: Manifest =
@@ -176,8 +177,9 @@ impl Bench {
         let limits = Limits::default();
         let budget = limits.for_input(document.content.len()).cpu;
         let mut stopped: Vec<Duration> = (0..50)
-            .map(|_| {
-                let call = call("hostile");
+            .map(|number| {
+                // Each is another partner's: one alone would be told to wait after some twenty.
+                let call = call(&format!("hostile-{number}"));
                 let ran = self.host.to_canonical(&self.runaway, call, document.clone());
                 let before = cpu();
                 let failed = self.runtime.block_on(ran).map(drop);
@@ -202,6 +204,8 @@ impl Bench {
                 let _ = host.to_canonical(&runaway, call("hostile"), sent.clone()).await;
             }
         });
+        // Until it has wasted what nobody has to wait for.
+        std::thread::sleep(Duration::from_millis(500));
         let beside = self.latencies(&document);
         going.store(false, Ordering::Relaxed);
         self.runtime.block_on(hostile).expect("the hostile caller ends");

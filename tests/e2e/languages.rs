@@ -47,6 +47,11 @@ fn a_mapper_in_zig_answers_as_all_do() -> anyhow::Result<()> {
     answers_as_all_do("zig")
 }
 
+#[test]
+fn a_mapper_in_assemblyscript_answers_as_all_do() -> anyhow::Result<()> {
+    answers_as_all_do("assemblyscript")
+}
+
 fn answers_as_all_do(language: &str) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     // The same name in every run finds the mapper of the last one in the cache.

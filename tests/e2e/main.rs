@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
+mod acknowledge;
 mod commands;
 mod delivery;
 mod exceptions;

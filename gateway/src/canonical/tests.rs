@@ -286,13 +286,16 @@ fn types_and_schemas_have_the_same_fields() {
         assert_eq!(fields::<T>(), named, "{name}");
     }
     macro_rules! events { ($($type:ident)*) => { $(same::<canonical::$type>(canonical::$type::KIND, &schema(canonical::$type::KIND));)* } }
-    events!(OrderReleased OrderCancelled ShipmentDispatched ShipmentMilestone ShipmentDelivered);
+    events!(OrderReleased OrderCancelled OrderAccepted OrderRejected ShipmentTendered ShipmentDispatched ShipmentMilestone
+        ShipmentDelivered ShipmentCancelled ReceivingReceived InventoryCounted InventoryAdjusted FreightInvoiced
+        BillingInvoiced BillingCredited);
     let defs = defs();
     macro_rules! parts { ($($type:ident $name:literal)*) => { $(same::<canonical::$type>($name, &defs[$name]);)* } }
     parts!(Time "time" Identifier "identifier" Quantity "quantity" Money "money" Measure "measure" Reference "reference"
         Code "code" Address "address" Contact "contact" Party "party" Place "place" Item "item" Lot "lot" Line "line"
         Content "content" Pack "pack" Carrier "carrier" Equipment "equipment" Temperature "temperature" Note "note"
-        Dated "dated" Correction "correction" Totals "totals" Proof "proof");
+        Dated "dated" Correction "correction" Totals "totals" Proof "proof" Stock "stock" Hazard "hazard" Stop "stop" Tax "tax" Charge "charge" Amount "amount"
+        InvoiceLine "invoice-line");
 }
 
 #[test]
@@ -390,6 +393,16 @@ proptest! {
         round_trip::<ShipmentDispatched>(&choice)?;
         round_trip::<canonical::ShipmentMilestone>(&choice)?;
         round_trip::<canonical::ShipmentDelivered>(&choice)?;
+        round_trip::<canonical::ShipmentTendered>(&choice)?;
+        round_trip::<canonical::ShipmentCancelled>(&choice)?;
+        round_trip::<canonical::OrderAccepted>(&choice)?;
+        round_trip::<canonical::OrderRejected>(&choice)?;
+        round_trip::<canonical::ReceivingReceived>(&choice)?;
+        round_trip::<canonical::InventoryCounted>(&choice)?;
+        round_trip::<canonical::InventoryAdjusted>(&choice)?;
+        round_trip::<canonical::FreightInvoiced>(&choice)?;
+        round_trip::<canonical::BillingInvoiced>(&choice)?;
+        round_trip::<canonical::BillingCredited>(&choice)?;
     }
 
     #[test]

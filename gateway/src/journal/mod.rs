@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::words::{
-    ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, MapperName, MessageId,
-    OperationName, Pairs, PartnerName, Receipt, Revision, SubscriptionName, TargetName, Time, VersionName,
+    Acknowledgement, ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, MapperName,
+    MessageId, OperationName, Pairs, PartnerName, Receipt, Rejected, Revision, SubscriptionName, TargetName,
+    Time, VersionName,
 };
 
 pub mod memory;
@@ -158,6 +159,10 @@ pub struct Accepted {
     pub mapper_digest: Digest,
     /// What the mapper remarked.
     pub diagnostics: Vec<Diagnostic>,
+    /// Units of the document that are not kept.
+    pub rejects: Vec<Rejected>,
+    /// What an EDI sender is answered.
+    pub acknowledgement: Option<Acknowledgement>,
     /// The events, each with where it goes.
     pub events: Vec<(Event, Vec<Destination>)>,
     /// The caller's idempotency key, if it sent one.
@@ -440,6 +445,8 @@ fn receipt(accepted: &Accepted, events: Vec<EventOutcome>) -> Receipt {
         mapper_digest: accepted.mapper_digest,
         events,
         diagnostics: accepted.diagnostics.clone(),
+        rejects: accepted.rejects.clone(),
+        acknowledgement: accepted.acknowledgement.clone(),
     }
 }
 

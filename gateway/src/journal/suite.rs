@@ -106,6 +106,8 @@ impl Maker {
             mapper: name("x12-wms"),
             mapper_digest: Digest::of(b"mapper"),
             diagnostics: Vec::new(),
+            rejects: Vec::new(),
+            acknowledgement: None,
             events,
             idempotency: None,
             parent: None,

@@ -163,6 +163,12 @@ pub enum Failure {
     /// Too much is waiting or held in memory. Safe to retry.
     #[error("too much work is waiting for the mappers")]
     Overloaded,
+    /// Too many of this partner's messages met a limit of this mapper, or made it trap, just before. Safe to retry.
+    #[error("too many messages met the mapper's limits just before")]
+    Wasteful {
+        /// When the next one is tried.
+        retry_after: Duration,
+    },
     /// The machine was too busy to finish in time: the gateway's fault. Safe to retry.
     #[error("the mapper was not finished in time")]
     TooLong,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use wasmtime::{Extern, ExternType, InstancePre, Linker, Module, ModuleExport, Store, TypedFunc};
 
 use super::{
-    Failure, Recorded, Rejection,
+    Failure, Outcome, Recorded, Rejection,
     call::{Context, Desk, Order, Raw, State, Trace},
     chain, clip,
     manifest::Manifest,
@@ -113,6 +113,22 @@ impl Command {
         let argument = text::context(context, None, &order.tables);
         let ran = self.run(desk, order, "from-canonical", argument, context, text::recorded(events));
         ran.then(|ended| self.document(ended).map(|document| (document,)))
+    }
+
+    /// From outcomes to an acknowledgement. Nothing on the standard output means that there is none.
+    pub fn outcomes_to_document(
+        &self,
+        desk: &Desk,
+        order: Order,
+        context: &Context,
+        outcomes: &[Outcome],
+    ) -> Raw<wire::AcknowledgeResult> {
+        let argument = text::context(context, None, &order.tables);
+        let ran = self.run(desk, order, "acknowledge", argument, context, text::outcomes(outcomes));
+        ran.then(|ended| {
+            let document = self.document(ended)?;
+            Ok((document.map(|document| (!document.content.is_empty()).then_some(document)),))
+        })
     }
 
     /// The document on the standard output, or why there is none. A document with an error in it must not be sent.

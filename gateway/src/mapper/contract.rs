@@ -10,7 +10,7 @@ use wasmtime::{
 };
 
 use super::{
-    Recorded, Rejection,
+    Outcome, Recorded, Rejection,
     call::{Context, Desk, Order, Raw, State},
     chain,
     component::Component,
@@ -36,12 +36,15 @@ pub(super) struct Contract {
     pub to_canonical: fn(&Component, &Desk, Order, &Context, &Document) -> Raw<wire::ToResult>,
     /// Calls `from-canonical`.
     pub from_canonical: fn(&Component, &Desk, Order, &Context, &[Recorded]) -> Raw<wire::FromResult>,
+    /// Calls `acknowledge`.
+    pub acknowledge: fn(&Component, &Desk, Order, &Context, &[Outcome]) -> Raw<wire::AcknowledgeResult>,
 }
 
 /// Where the exports of a component are.
 pub(super) struct Exports {
     pub to_canonical: ComponentExportIndex,
     pub from_canonical: ComponentExportIndex,
+    pub acknowledge: ComponentExportIndex,
 }
 
 /// All versions that are served.
@@ -61,8 +64,9 @@ pub(super) static V1_0: Contract = Contract {
         let to_canonical = export::<wire::ToParams<'_>, wire::ToResult>(engine, code, "to-canonical")?;
         let from_canonical =
             export::<wire::FromParams<'_>, wire::FromResult>(engine, code, "from-canonical")?;
-        export::<wire::AcknowledgeParams<'_>, wire::AcknowledgeResult>(engine, code, "acknowledge")?;
-        Ok(Exports { to_canonical, from_canonical })
+        let acknowledge =
+            export::<wire::AcknowledgeParams<'_>, wire::AcknowledgeResult>(engine, code, "acknowledge")?;
+        Ok(Exports { to_canonical, from_canonical, acknowledge })
     },
     to_canonical: |component, desk, order, context, document| {
         let input = (wire::ContextIn::new(context), wire::DocumentIn::new(document));
@@ -76,6 +80,15 @@ pub(super) static V1_0: Contract = Contract {
         let index = component.exports.from_canonical;
         // SAFETY: `check` above checked the export at this index against these types.
         unsafe { component.run::<wire::FromParams<'_>, wire::FromResult>(desk, index, order, input) }
+    },
+    acknowledge: |component, desk, order, context, outcomes| {
+        let ended = outcomes.iter().map(wire::OutcomeIn::new).collect();
+        let input = (wire::ContextIn::new(context), ended);
+        let index = component.exports.acknowledge;
+        // SAFETY: `check` above checked the export at this index against these types.
+        unsafe {
+            component.run::<wire::AcknowledgeParams<'_>, wire::AcknowledgeResult>(desk, index, order, input)
+        }
     },
 };
 

@@ -61,7 +61,7 @@ pub struct Spread {
 }
 
 /// Ways to end, in the order of the counters.
-const ENDS: [&str; 6] = ["mapped", "refused", "trapped", "nonsense", "limit", "gateway"];
+const ENDS: [&str; 7] = ["mapped", "refused", "trapped", "nonsense", "limit", "gateway", "wasteful"];
 
 /// Limits, in the order of the counters.
 const LIMITS: [Which; 5] = [Which::Memory, Which::Cpu, Which::Input, Which::Output, Which::HostCalls];
@@ -94,6 +94,7 @@ impl Counters {
                 4
             }
             Some(Failure::Overloaded | Failure::TooLong | Failure::Broken) => 5,
+            Some(Failure::Wasteful { .. }) => 6,
         };
         add(self.ends.get(end), 1);
     }

@@ -31,10 +31,12 @@ mod figures;
 mod inspect;
 mod limits;
 mod manifest;
+mod outcome;
 mod pool;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod waste;
 mod wire;
 
 pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
@@ -42,6 +44,7 @@ pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
+pub use outcome::{Ended, Outcome, Part, outcomes};
 pub use tables::{TableError, Tables};
 
 use call::{Desk, Order, Raw, State};
@@ -50,6 +53,7 @@ use component::Component;
 use contract::{Contract, SERVED};
 use figures::{Counters, Figures};
 use pool::{Budget, Pool, Ticker};
+use waste::Waste;
 
 /// What a host is made of.
 #[derive(Clone, Debug)]
@@ -64,6 +68,8 @@ pub struct Settings {
     pub byte_budget: usize,
     /// Calls of one partner that may wait.
     pub queue_per_partner: usize,
+    /// Whether a partner whose messages meet limits or trap again and again has to wait.
+    pub bound_waste: bool,
 }
 
 /// A host that cannot be made.
@@ -110,6 +116,7 @@ pub struct Host {
     compatibility: u64,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
     figures: Figures,
+    waste: Arc<Waste>,
 }
 
 /// What mappers may import, by the door that they come through.
@@ -166,12 +173,32 @@ impl Door {
             Self::Command(command) => command.events_to_document(desk, order, context, events),
         }
     }
+
+    fn outcomes_to_document(
+        &self,
+        desk: &Desk,
+        order: Order,
+        context: &Context,
+        outcomes: &[Outcome],
+    ) -> Raw<wire::AcknowledgeResult> {
+        match self {
+            Self::Component(component) => {
+                (component.contract.acknowledge)(component, desk, order, context, outcomes)
+            }
+            Self::Command(command) => command.outcomes_to_document(desk, order, context, outcomes),
+        }
+    }
 }
 
 impl Mapper {
     /// Its name.
     pub fn name(&self) -> &MapperName {
         &self.0.manifest.name
+    }
+
+    /// Whether it offers this way of mapping.
+    pub fn offers(&self, direction: Direction) -> bool {
+        self.0.manifest.directions.contains(&direction)
     }
 
     /// Its version.
@@ -227,6 +254,7 @@ impl Host {
             compatibility,
             loaded: Mutex::default(),
             figures: Figures::default(),
+            waste: Arc::new(Waste::new(settings.bound_waste)),
         }))
     }
 
@@ -290,18 +318,19 @@ impl Host {
         let loaded = Arc::clone(&mapper.0);
         let Call { partner, context, tables, limits } = call;
         let ceiling = limits.for_input(input_bytes);
-        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
+        self.submit(&mapper.0, &partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
             let mut raw = loaded.door.document_to_events(desk, order, &context, &document);
             call::weighed(&mut raw, ceiling);
-            loaded.counters.used(&raw.usage);
+            let usage = raw.usage;
             let length = u64::try_from(document.content.len()).ok();
             let dropped = raw.dropped;
             let mut reader = wire::Reader { document: length, diagnostics_left: limits.diagnostics, dropped };
-            raw.finish(|(value,)| match value {
+            let result = raw.finish(|(value,)| match value {
                 Ok(mapped) => reader.mapped(mapped),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
-            })
+            });
+            (usage, result)
         })
         .await
     }
@@ -320,17 +349,48 @@ impl Host {
         let loaded = Arc::clone(&mapper.0);
         let Call { partner, context, tables, limits } = call;
         let ceiling = limits.for_input(input_bytes);
-        self.submit(&mapper.0.counters, &partner, &limits, input_bytes, move |desk, abandoned| {
+        self.submit(&mapper.0, &partner, &limits, input_bytes, move |desk, abandoned| {
             let order = Order { tables, limits, ceiling, input_bytes, abandoned };
             let mut raw = loaded.door.events_to_document(desk, order, &context, &events);
             call::weighed(&mut raw, ceiling);
-            loaded.counters.used(&raw.usage);
+            let usage = raw.usage;
             let dropped = raw.dropped;
             let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
-            raw.finish(|(value,)| match value {
+            let result = raw.finish(|(value,)| match value {
                 Ok(document) => wire::Reader::document(document),
                 Err(diagnostics) => Err(reader.refused(diagnostics)),
-            })
+            });
+            (usage, result)
+        })
+        .await
+    }
+
+    /// Asks for the functional acknowledgement of a document whose parts ended so; none where there is none to give.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn acknowledge(
+        &self,
+        mapper: &Mapper,
+        call: Call,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Ran<Option<Document>>, Failure> {
+        let input_bytes = outcomes.iter().map(Outcome::length).sum();
+        let loaded = Arc::clone(&mapper.0);
+        let Call { partner, context, tables, limits } = call;
+        let ceiling = limits.for_input(input_bytes);
+        self.submit(&mapper.0, &partner, &limits, input_bytes, move |desk, abandoned| {
+            let order = Order { tables, limits, ceiling, input_bytes, abandoned };
+            let mut raw = loaded.door.outcomes_to_document(desk, order, &context, &outcomes);
+            call::weighed(&mut raw, ceiling);
+            let usage = raw.usage;
+            let dropped = raw.dropped;
+            let mut reader = wire::Reader { document: None, diagnostics_left: limits.diagnostics, dropped };
+            let result = raw.finish(|(value,)| match value {
+                Ok(document) => document.map(wire::Reader::document).transpose(),
+                Err(diagnostics) => Err(reader.refused(diagnostics)),
+            });
+            (usage, result)
         })
         .await
     }
@@ -338,15 +398,15 @@ impl Host {
     /// Queues work for a worker and waits for its answer.
     async fn submit<T: Send + 'static>(
         &self,
-        counters: &Arc<Counters>,
+        mapper: &Arc<Loaded>,
         partner: &PartnerName,
         limits: &Limits,
         input_bytes: usize,
-        work: impl FnOnce(&Desk, Arc<AtomicBool>) -> Result<Ran<T>, Failure> + Send + 'static,
+        work: impl FnOnce(&Desk, Arc<AtomicBool>) -> (Usage, Result<Ran<T>, Failure>) + Send + 'static,
     ) -> Result<Ran<T>, Failure> {
         // A call that never comes to its worker is counted here, every other one when it ends.
         let turned_away = |failure: Failure| {
-            counters.ended(Some(&failure));
+            mapper.counters.ended(Some(&failure));
             failure
         };
         if input_bytes > limits.input_bytes {
@@ -357,13 +417,18 @@ impl Host {
         let held = self.desk.budget.hold(input_bytes).ok_or_else(|| turned_away(Failure::Overloaded))?;
         let (answer, answered) = oneshot::channel();
         let leaving = Leaving(Arc::new(AtomicBool::new(false)));
-        let (abandoned, desk, ends) = (Arc::clone(&leaving.0), Arc::clone(&self.desk), Arc::clone(counters));
+        let (abandoned, desk, loaded) = (Arc::clone(&leaving.0), Arc::clone(&self.desk), Arc::clone(mapper));
+        let (waste, owner) = (Arc::clone(&self.waste), partner.clone());
         let job = Box::new(move || {
             // Nothing is run for a caller that went away while it waited.
             if !abandoned.load(Ordering::Relaxed) {
-                let result = work(&desk, abandoned);
+                let result = waste.bounded(&owner, loaded.digest, || {
+                    let (usage, result) = work(&desk, abandoned);
+                    loaded.counters.used(&usage);
+                    (usage.cpu, result)
+                });
                 drop(held);
-                ends.ended(result.as_ref().err());
+                loaded.counters.ended(result.as_ref().err());
                 // The caller may have gone away by now; then nobody misses the answer.
                 let _ = answer.send(result);
             }

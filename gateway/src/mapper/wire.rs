@@ -5,7 +5,7 @@
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use super::{Context, Failure, Mapped, Recorded, Reject, Stage, clip};
+use super::{Context, Failure, Mapped, Outcome, Recorded, Reject, Stage, clip};
 use crate::words::{Diagnostic, Document, Draft, Location, Pairs, Severity};
 
 /// Longest message of a diagnostic in bytes.
@@ -287,6 +287,44 @@ impl<'a> RecordedIn<'a> {
     }
 }
 
+impl<'a> OutcomeIn<'a> {
+    /// How a part ended, on its way in.
+    pub fn new(outcome: &'a Outcome) -> Self {
+        let part = &outcome.part;
+        Self {
+            part: PartIn {
+                index: part.index,
+                unit: &part.unit,
+                offset: part.offset,
+                envelope: &part.envelope,
+            },
+            accepted: outcome.accepted,
+            diagnostics: outcome
+                .diagnostics
+                .iter()
+                .map(|(found, more)| DiagnosticIn {
+                    severity: match found.severity {
+                        Severity::Info => WireSeverity::Info,
+                        Severity::Warning => WireSeverity::Warning,
+                        Severity::Error => WireSeverity::Error,
+                    },
+                    code: &found.code,
+                    standard_code: found.standard_code.as_deref(),
+                    at: found.at.as_ref().map(|at| LocationIn {
+                        scheme: &at.scheme,
+                        path: &at.path,
+                        offset: at.offset.and_then(|offset| u32::try_from(offset).ok()),
+                        length: at.length.and_then(|length| u32::try_from(length).ok()),
+                    }),
+                    message: &found.message,
+                    more: pairs(more),
+                })
+                .collect(),
+            more: pairs(&outcome.more),
+        }
+    }
+}
+
 /// Turns what a mapper gave into our own types: counted, clipped, and checked against the document's length.
 pub(super) struct Reader {
     /// Bytes of the document that locations point into; none where they point into events.
@@ -464,6 +502,12 @@ impl Weight for MappedOut {
 impl Weight for DocumentOut {
     fn weight(&self) -> usize {
         self.media_type.len() + self.content.len() + pair_bytes(&self.parameters) + pair_bytes(&self.more)
+    }
+}
+
+impl<T: Weight> Weight for Option<T> {
+    fn weight(&self) -> usize {
+        self.as_ref().map_or(0, Weight::weight)
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn proxy(
     }
     let inbound = Inbound { document: returned, ..inbound };
     let digest = Digest::of(&inbound.document.content);
-    let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, now, trace).await?;
+    let mapped = map(gateway, policies, theirs, &inbound, Stage::Answer, false, now, trace).await?;
     let events = canonical_events(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
     let document =
         from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
@@ -76,7 +76,7 @@ async fn outward(
 ) -> Result<Document, Refusal> {
     let Some(mapping) = &contract.mapping else { return Ok(inbound.document.clone()) };
     let digest = Digest::of(&inbound.document.content);
-    let mapped = map(gateway, policies, mapping, inbound, Stage::Request, now, trace).await?;
+    let mapped = map(gateway, policies, mapping, inbound, Stage::Request, false, now, trace).await?;
     let events = canonical_events(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
     trace.events = events.len();
     match &contract.target_mapping {

@@ -14,7 +14,7 @@ use crate::{
     policy::{Operation, Snapshot},
     problem::Problem,
     refusal::Refusal,
-    words::{Caller, MessageId, Time},
+    words::{Acknowledgement, Caller, MessageId, Time},
 };
 
 /// What is learned of a request on its way, for its span, its log line and its metrics.
@@ -27,6 +27,8 @@ pub(super) struct Trace {
     pub length: u64,
     pub events: usize,
     pub cpu: Duration,
+    /// What the sender of a refused document is answered besides.
+    pub acknowledgement: Option<Acknowledgement>,
 }
 
 pub(super) fn log(

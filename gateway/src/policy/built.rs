@@ -96,6 +96,10 @@ pub struct Contract {
     pub media_types: Vec<String>,
     /// How it answers.
     pub mode: Mode,
+    /// Whether good units of a document are kept when others are rejected.
+    pub partial: bool,
+    /// Whether the answer carries a functional acknowledgement.
+    pub acknowledges: bool,
     /// The mapper of the caller's format.
     pub mapping: Option<Mapping>,
     /// Proxy: the system that answers.
@@ -321,11 +325,25 @@ impl Builder<'_> {
             let text = self.checked.schemas.get(path)?;
             Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
         });
+        let mapping = binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run));
+        let acknowledges = binding.acknowledge == checked::Acknowledge::Answer;
+        if let Some(mapping) = mapping.as_ref().filter(|_| acknowledges)
+            && !mapping.mapper.offers(mapper::Direction::Acknowledge)
+        {
+            self.wrong.push(format!(
+                "{}: `acknowledge` is asked for, and mapper {} writes no acknowledgements\n  help: its \
+                 `directions` do not name `acknowledge`; take another mapper, or the key away",
+                binding.origin,
+                mapping.title()
+            ));
+        }
         Contract {
             schema,
             media_types: binding.media_types.clone(),
             mode: binding.mode,
-            mapping: binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run)),
+            partial: binding.partial,
+            acknowledges,
+            mapping,
             target: binding.target.as_ref().and_then(|name| targets.get(name).cloned()),
             target_mapping: binding
                 .target_mapper

@@ -419,12 +419,26 @@ pub struct Binding {
     pub mapper: Option<MapperRef>,
     /// How it answers.
     pub mode: Mode,
+    /// Whether good units of a document are kept when others are rejected.
+    pub partial: bool,
+    /// How the sender gets its functional acknowledgement.
+    pub acknowledge: Acknowledge,
     /// Proxy: the system that answers.
     pub target: Option<TargetName>,
     /// Proxy: the mapper of the target's format.
     pub target_mapper: Option<MapperRef>,
     /// What both mappers are given.
     pub run: MapperRun,
+}
+
+/// How the sender of an EDI document gets its functional acknowledgement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// Not from here.
+    #[default]
+    No,
+    /// In the answer: in its receipt, or in the problem.
+    Answer,
 }
 
 /// `x12-wms@1`: a mapper and the version it must match.

@@ -68,7 +68,9 @@ impl Map for Outward {
             let ran = host.from_canonical(&mapping.mapper, call, vec![Recorded { event }]).await;
             let ran = ran.map_err(|failure| match failure {
                 Failure::Refused(diagnostics) => MapFailure::Refused(diagnostics),
-                Failure::Overloaded | Failure::TooLong => MapFailure::Later(failure.to_string()),
+                Failure::Overloaded | Failure::TooLong | Failure::Wasteful { .. } => {
+                    MapFailure::Later(failure.to_string())
+                }
                 failure => {
                     MapFailure::Failed(format!("mapper {}: {}", mapping.title(), failure.on_one_line()))
                 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ApiName, Diagnostic, Digest, EventId, MapperName, MessageId, OperationName, Pairs, PartnerName, Revision,
-    Time, VersionName,
+    ApiName, Diagnostic, Digest, EventId, Location, MapperName, MessageId, OperationName, Pairs, PartnerName,
+    Revision, Time, VersionName,
 };
 
 /// An authenticated request's owner. Made by `auth`.
@@ -233,4 +233,41 @@ pub struct Receipt {
     /// What the mapper remarked; never an error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
+    /// Units that could not be mapped, where the operation takes what could (`partial: true`). Nothing of them is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejects: Vec<Rejected>,
+    /// What an EDI sender waits for, where the operation answers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
+}
+
+/// A unit of a document that was not kept while its neighbours were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// `ST*945*0002`, as the mapper names it.
+    pub unit: String,
+    /// Where it is.
+    pub at: Location,
+    /// Why.
+    pub errors: Vec<Diagnostic>,
+}
+
+/// A functional acknowledgement: X12 997 or 999, EDIFACT CONTRL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Its media type.
+    pub media_type: String,
+    /// The document.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// Bytes within JSON: as text where they are UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// UTF-8.
+    Text(String),
+    /// Any other bytes, in base64.
+    Base64(String),
 }

@@ -52,6 +52,8 @@ bool cd_to_canonical(const cd_context *context, const cd_document *document, cd_
     cd_text shipment = texts[0], order = texts[1];
     if (!shipment.len) return cd_refuse(refusal, "missing", CD("the shipment has no number"), CD("/shipmentId"));
 
+    if (!cd_is_time(texts[2])) return cd_not_a_time(refusal, CD("/shippedAt"));
+
     cd_writer data = {0};
     cd_begin_object(&data);
     cd_put_string(&data, "shipment", shipment);

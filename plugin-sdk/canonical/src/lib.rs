@@ -5,21 +5,29 @@
 //! zone stays local and says so; identifiers carry their scheme, and a wrong check digit is kept and
 //! flagged; what the model has no place for goes to `extensions.<vendor>`.
 
+mod answers;
 mod decimal;
 mod events;
 mod identifier;
+mod invoice;
 mod model;
 #[cfg(feature = "schemas")]
 mod schemas;
+mod stock;
+mod tender;
 mod time;
 pub mod units;
 
+pub use answers::{Agreement, OrderAccepted, OrderRejected};
 pub use decimal::{Decimal, InvalidDecimal};
 pub use events::{
     Canonical, Milestone, OrderCancelled, OrderReleased, Proof, ShipmentDelivered, ShipmentDispatched,
     ShipmentMilestone,
 };
 pub use identifier::{Check, Identifier, check_awb, check_container, check_gs1, check_imo};
+pub use invoice::{
+    Amount, BillingCredited, BillingInvoiced, Charge, FreightInvoiced, Invoice, InvoiceLine, Tax,
+};
 pub use model::{
     Address, Carrier, Code, Contact, Content, Correction, CorrectionKind, Dated, Equipment, Extensions, Item,
     Line, LineStatus, Lot, Measure, Money, Note, Pack, Party, Place, Quantity, Reference, Temperature,
@@ -27,6 +35,8 @@ pub use model::{
 };
 #[cfg(feature = "schemas")]
 pub use schemas::{DEFS, schemas};
+pub use stock::{InventoryAdjusted, InventoryCounted, ReceivingReceived, Stock};
+pub use tender::{Hazard, ShipmentCancelled, ShipmentTendered, Stop};
 pub use time::{Basis, Classifier, Resolution, Time};
 
 /// The version of the model that this crate holds: the folder of its schemas.

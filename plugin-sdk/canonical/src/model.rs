@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Decimal, Identifier, Time};
+use crate::{Decimal, Hazard, Identifier, Time};
 
 /// What the model has no place for, by vendor: `{"acme": {...}}`. Nothing that a source says is dropped.
 pub type Extensions = BTreeMap<String, Value>;
@@ -226,6 +226,9 @@ pub struct Line {
     /// What was ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<Quantity>,
+    /// What the seller promises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Quantity>,
     /// What went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipped: Option<Quantity>,
@@ -262,6 +265,9 @@ pub struct Line {
     /// Weights and volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measures: Vec<Measure>,
+    /// Dangerous goods in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hazards: Vec<Hazard>,
     /// The price of one unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,

@@ -71,6 +71,49 @@ impl Time {
         Self { local: Some(text.into()), ..Self::default() }
     }
 
+    /// A time as its source wrote it, in the form of RFC 3339: a moment where it states its offset, else local, and a
+    /// day where it says no more. None where it is none of these: `2026-02-30`, `14:05`, `2026-11-20T14:05`.
+    pub fn read(text: &str) -> Option<Self> {
+        if !text.is_ascii() || text.len() < 10 {
+            return None;
+        }
+        let (day, clock) = text.split_at(10);
+        let formed = day.as_bytes()[4] == b'-' && day.as_bytes()[7] == b'-';
+        let digits = [&day[..4], &day[5..7], &day[8..]].concat();
+        if !formed {
+            return None;
+        }
+        if clock.is_empty() {
+            return Self::digits(&digits, "");
+        }
+        let hour = clock.strip_prefix('T')?;
+        if hour.len() < 8 || hour.as_bytes()[2] != b':' || hour.as_bytes()[5] != b':' {
+            return None;
+        }
+        Self::digits(&digits, &[&hour[..2], &hour[3..5], &hour[6..8]].concat())?;
+        let mut rest = &hour[8..];
+        if let Some(fraction) = rest.strip_prefix('.') {
+            let end = fraction.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(fraction.len());
+            if !(1..=9).contains(&end) {
+                return None;
+            }
+            rest = &fraction[end..];
+        }
+        match rest.as_bytes() {
+            [] => Some(Self::local(text)),
+            b"Z" => Some(Self::at(text)),
+            [b'+' | b'-', h1, h2, b':', m1, m2] => {
+                let upto = |tens: u8, ones: u8, most: u8| {
+                    tens.is_ascii_digit()
+                        && ones.is_ascii_digit()
+                        && (tens - b'0') * 10 + (ones - b'0') <= most
+                };
+                (upto(*h1, *h2, 23) && upto(*m1, *m2, 59)).then(|| Self::at(text))
+            }
+            _ => None,
+        }
+    }
+
     /// A local day, and a time where there is one, from the digits that X12 and SAP write:
     /// `20261120` or `261120` (taken as 20..), and `1405`, `140530` or `14053000`. An empty `time` means
     /// that only the day is known. None where they are no date or no time.
@@ -184,6 +227,46 @@ mod tests {
         assert_eq!(Time::digits("20261120", "1405"), Some(Time::local("2026-11-20T14:05:00")));
         assert_eq!(Time::digits("261120", "140530"), Some(Time::local("2026-11-20T14:05:30")));
         assert_eq!(Time::digits("20240229", ""), Some(Time::local("2024-02-29")));
+    }
+
+    #[test]
+    fn a_time_is_read_as_its_source_wrote_it() {
+        for text in
+            ["2026-11-20T14:05:00Z", "2026-11-20T14:05:00.123456789-06:00", "2024-02-29T00:00:00+14:00"]
+        {
+            assert_eq!(Time::read(text), Some(Time::at(text)), "{text}");
+        }
+        for text in ["2026-11-20T14:05:00", "2026-11-20T23:59:59.5", "2026-11-20"] {
+            assert_eq!(Time::read(text), Some(Time::local(text)), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "20261120",
+            "2026-11-2",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-11-20T",
+            "2026-11-20T14:05",
+            "2026-11-20 14:05:00",
+            "2026-11-20t14:05:00",
+            "2026-11-20T24:00:00",
+            "2026-11-20T14:05:60",
+            "2026-11-20T14:05:00.",
+            "2026-11-20T14:05:00.0123456789",
+            "2026-11-20T14:05:00z",
+            "2026-11-20T14:05:00+1",
+            "2026-11-20T14:05:00+01",
+            "2026-11-20T14:05:00+0100",
+            "2026-11-20T14:05:00+24:00",
+            "2026-11-20Z",
+            "2026-11-20T14:05:00Z ",
+            "2026-11-20T14:05:00\u{661}",
+            "+026-11-20",
+            "2026-11-20T14:-5:00",
+        ] {
+            assert_eq!(Time::read(text), None, "{text}");
+        }
     }
 
     #[test]

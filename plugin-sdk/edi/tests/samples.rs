@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crossdock_edi::edifact;
 use crossdock_edi::x12::{Document, Severity};
 
 /// The folder of samples, or nothing where it is absent and nobody demands it.
@@ -65,5 +66,35 @@ fn the_oddities_of_real_documents_are_found() {
         assert_eq!(document.sets().count(), sets, "{file}");
         let found: Vec<_> = document.findings().iter().map(|finding| finding.code).collect();
         assert_eq!(found.join(" "), codes, "{file}");
+    }
+}
+
+#[test]
+fn real_edifact_is_read_whole_or_refused_where_it_breaks_off() {
+    let Some(folder) = samples() else { return };
+    for (file, expected) in [
+        ("aperak-d96a.edi", "cut-off at 21"),
+        ("aperak-rejected-v3.edi", "APERAK, 29 UNH+1+APERAK/UNT/1"),
+        ("baplie-d95b-smdg.edi", "BAPLIE"),
+        ("coprar-d95b.edi", "COPRAR, 29 UNH+638+COPRAR/UNT/1"),
+        ("cuscar-d95b.edi", ", 13 UNH+201701191AB652+/2/1, 29 UNH+201701191AB652+/UNT/1"),
+        ("ifcsum-d01b.edi", "IFCSUM, 29 UNH+1+IFCSUM/UNT/1"),
+        ("iftmin-d01b-eancom.edi", "IFTMIN"),
+        ("invoic-d03b-una-star.txt", "INVOIC, 29 UNH+30+INVOIC/UNT/1"),
+        ("orders-d03b-smooks.txt", "ORDERS"),
+        ("orders-d96a-kramp.edi", "cut-off at 1194"),
+        ("orders-una-comma.edi", "cut-off at 367"),
+    ] {
+        let bytes = std::fs::read(folder.join("edifact").join(file)).expect("readable");
+        let found = match edifact::Document::read(&bytes) {
+            Err(error) => format!("{} at {}", error.code(), error.offset()),
+            Ok(document) => {
+                let kinds = document.messages().map(|message| message.kind().into_owned());
+                let told = document.findings().iter();
+                let told = told.map(|finding| format!("{} {}", finding.standard_code, finding.path));
+                kinds.chain(told).collect::<Vec<_>>().join(", ")
+            }
+        };
+        assert_eq!(found, expected, "{file}");
     }
 }

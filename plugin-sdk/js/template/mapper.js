@@ -13,7 +13,7 @@ export const { toCanonical, fromCanonical, acknowledge } = mapper({
     const { shipmentId, orderId, shippedAt, items } = confirmation;
     // An identifier that is not there makes no natural key, and a guess would be worse.
     if (!shipmentId) refuse("missing", "the shipment has no number", "/shipmentId");
-    const dispatched = time(shippedAt, context.zone);
+    const dispatched = time(shippedAt, context.zone, "/shippedAt");
     const shipment = {
       shipment: shipmentId,
       references: [{ kind: "order", value: orderId }],

@@ -17,7 +17,7 @@ def to_canonical(context, document):
     # An identifier that is not there makes no natural key, and a guess would be worse.
     if not shipment:
         refuse("missing", "the shipment has no number", "/shipmentId")
-    dispatched = time(confirmation["shippedAt"], context.zone)
+    dispatched = time(confirmation["shippedAt"], context.zone, "/shippedAt")
     data = {
         "shipment": shipment,
         "references": [{"kind": "order", "value": order}],

@@ -2,7 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Diagnostic, Location, Pairs, Refusal};
+use crate::{Diagnostic, Location, Pairs, Refusal, canonical::Time};
+
+const NOT_A_TIME: &str = "a time is needed, as in 2026-11-20T14:05:00+01:00";
 
 /// Which half of a synchronous call a document belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,6 +62,19 @@ impl Context {
     /// The control number of a kind.
     pub fn control_number(&self, kind: &str) -> Option<&str> {
         self.control_numbers.iter().find(|(name, _)| name == kind).map(|(_, number)| number.as_str())
+    }
+
+    /// A time of the document: a moment where it states its offset, else local, in the partner's zone if the policy
+    /// knows it. Say with [`Time::actual`] and its like what it is.
+    ///
+    /// # Errors
+    /// It is no time in the form of RFC 3339 (`not-a-time`, at the place). Nothing is made up for it.
+    pub fn time(&self, text: &str, at: Location) -> Result<Time, Refusal> {
+        match Time::read(text) {
+            Some(time) if time.local.is_some() => Ok(time.in_zone(self.zone.as_deref().unwrap_or_default())),
+            Some(time) => Ok(time),
+            None => Err(Diagnostic::error("not-a-time", NOT_A_TIME).at(at).into()),
+        }
     }
 
     /// The mapper's configuration; the type's default where the policy gives none.

@@ -28,9 +28,9 @@ fn toCanonical(call: *Call) Error!crossdock.Mapped {
     if (in.shipmentId.len == 0) {
         return call.refuse("missing", "the shipment has no number", .{ .path = "/shipmentId" });
     }
+    const dispatched = try call.actual(in.shippedAt, .{ .path = "/shippedAt" });
     const lines = try call.allocator.alloc(Line, in.items.len);
     for (in.items, lines, 1..) |item, *to, number| to.* = try line(call, item, number);
-    const dispatched = crossdock.actual(in.shippedAt, call.context.zone);
     const shipment = .{
         .shipment = in.shipmentId,
         .references = .{.{ .kind = "order", .value = in.orderId }},

@@ -52,12 +52,13 @@ struct Mapping {
 
 impl Mapping {
     fn shipment(&mut self, context: &Context, from: &Confirmation<'_>) -> ShipmentDispatched {
-        self.must(&from.shipment_number, || "/shipmentNumber".to_owned());
-        self.must(&from.order_number, || "/orderNumber".to_owned());
+        self.key(&from.shipment_number, "/shipmentNumber");
+        self.key(&from.order_number, "/orderNumber");
         let dispatched = self.time(&from.shipped_at, context.zone.as_deref());
         let mut packs = Packs::default();
-        let mut lines = Vec::with_capacity(from.lines.len());
-        for (index, shipped) in from.lines.iter().enumerate() {
+        let sent = from.lines.as_deref().unwrap_or_default();
+        let mut lines = Vec::with_capacity(sent.len());
+        for (index, shipped) in sent.iter().enumerate() {
             lines.push(self.line(index, &shipped.0, &mut packs));
         }
         if lines.is_empty() {
@@ -152,6 +153,10 @@ impl Mapping {
     fn quantity(&mut self, shipped: &Shipped<'_>, place: impl Fn() -> String) -> Option<Quantity> {
         // JSON allows an exponent and this model does not: a number is refused rather than written anew.
         let digits = shipped.quantity.get();
+        if digits == "null" {
+            self.say("missing", "the line has no quantity", place());
+            return None;
+        }
         let Ok(value) = Decimal::parse(digits) else {
             self.say(
                 "not-a-number",
@@ -191,6 +196,14 @@ impl Mapping {
             self.warnings.push(Diagnostic::warning("check-digit", what).at(Location::json_pointer(place())));
         }
         identifier
+    }
+
+    /// What events are known by is there, in one line.
+    fn key(&mut self, text: &str, place: &str) {
+        self.must(text, || place.to_owned());
+        if text.trim().contains(char::is_control) {
+            self.say("not-understood", "control characters have no place in a number", place.to_owned());
+        }
     }
 
     fn must(&mut self, text: &str, place: impl Fn() -> String) {

@@ -28,7 +28,7 @@ pub struct Confirmation<'d> {
     #[serde(default, borrow)]
     pub ship_to: Option<Object<ShipTo<'d>>>,
     #[serde(default, borrow)]
-    pub lines: Vec<Object<Shipped<'d>>>,
+    pub lines: Option<Vec<Object<Shipped<'d>>>>,
 }
 
 /// Where it goes.
@@ -72,8 +72,10 @@ const LONGEST: usize = 256;
 impl<'d> Confirmation<'d> {
     /// Reads the document.
     pub fn read(content: &'d [u8]) -> Result<Self, Refusal> {
-        let read: Result<Object<Self>, _> = serde_json::from_slice(content);
-        read.map(|read| read.0).map_err(|error| explain(content, &error))
+        // A byte order mark says nothing, but it counts as bytes.
+        let body = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
+        let read: Result<Object<Self>, _> = serde_json::from_slice(body);
+        read.map(|read| read.0).map_err(|error| explain(body, content.len() - body.len(), &error))
     }
 }
 
@@ -185,7 +187,7 @@ pub fn moment(text: &str) -> Option<Moment> {
 }
 
 /// Says where a document that could not be read is wrong. This is the slow way, and only taken then.
-fn explain(content: &[u8], error: &serde_json::Error) -> Refusal {
+fn explain(content: &[u8], marked: usize, error: &serde_json::Error) -> Refusal {
     let found: Result<Value, _> = serde_json::from_slice(content);
     let wrong = found.map(|document| {
         let mut wrong = Vec::new();
@@ -203,7 +205,7 @@ fn explain(content: &[u8], error: &serde_json::Error) -> Refusal {
             let message: String = error.to_string().chars().take(300).collect();
             // What ends too early is wrong at its end, where there is no byte to point at.
             let length = usize::from(offset < content.len());
-            Diagnostic::error("not-understood", message).at(place.bytes(offset, length)).into()
+            Diagnostic::error("not-understood", message).at(place.bytes(marked + offset, length)).into()
         }
     }
 }
@@ -246,7 +248,7 @@ fn document_is(document: &Value, wrong: &mut Vec<Diagnostic>) {
                 }
             }
         }
-        None => {}
+        None | Some(Value::Null) => {}
         Some(_) => wrong.push(shape("an array is needed", "/lines")),
     }
 }

@@ -2,6 +2,7 @@
 //! shipment milestones; a dispatched shipment becomes the request for a new tracker.
 
 mod inbound;
+mod json;
 mod moment;
 mod outbound;
 

@@ -99,6 +99,31 @@ fn only_delivered_is_delivered() {
 }
 
 #[test]
+fn a_bad_tracker_of_a_list_does_not_sink_its_neighbours() {
+    let content = fs::read(format!("{CASES}/list-of-trackers/in.json")).unwrap();
+    let mapped = read(&content).unwrap();
+    let rejects: Vec<_> =
+        mapped.rejects.iter().map(|reject| (reject.unit.as_str(), reject.at.path.as_str())).collect();
+    assert_eq!(rejects, [("Tracker*9401", "/trackers/1"), ("Tracker*3", "/trackers/2")]);
+    let at = mapped.rejects[0].diagnostics[0].at.as_ref().unwrap();
+    assert_eq!(at.path, "/trackers/1/tracking_details/0/datetime");
+    let start = usize::try_from(at.offset.unwrap()).unwrap();
+    assert_eq!(&content[start..start + usize::try_from(at.length.unwrap()).unwrap()], b"\"soon\"");
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_remarked_on() {
+    let content = fs::read(format!("{CASES}/out-of-order-and-twice/in.json")).unwrap();
+    let mapped = read(&content).unwrap();
+    let told: Vec<_> = mapped
+        .diagnostics
+        .iter()
+        .map(|told| (told.code.as_str(), told.at.as_ref().unwrap().path.as_str()))
+        .collect();
+    assert_eq!(told, [("test", "/mode"), ("repeated", "/tracking_details/3")]);
+}
+
+#[test]
 fn the_table_names_the_carrier_as_easypost_does() {
     tables::insert("carriers", &["FDEG"], &[("easypost", "FedEx")]);
     let request = |scac: &str| -> Value {
@@ -132,12 +157,15 @@ fn the_table_names_the_carrier_as_easypost_does() {
 
 #[test]
 fn work_and_words_are_bounded() {
-    let entry = json!({"status": "in_transit", "datetime": "2026-11-25T00:00:00Z"});
+    let entries = |count: usize| -> Vec<Value> {
+        let time = |nth| format!("2026-11-25T{:02}:{:02}:{:02}Z", nth / 3_600, nth / 60 % 60, nth % 60);
+        (0..count).map(|nth| json!({"status": "in_transit", "datetime": time(nth)})).collect()
+    };
     let tracker = |entries: Vec<Value>| {
         json!({"object": "Tracker", "tracking_code": "X", "tracking_details": entries}).to_string()
     };
-    assert_eq!(read(tracker(vec![entry.clone(); 999]).as_bytes()).unwrap().events.len(), 999);
-    assert_eq!(read(tracker(vec![entry; 20_000]).as_bytes()).unwrap_err().0[0].code, "too-many");
+    assert_eq!(read(tracker(entries(999)).as_bytes()).unwrap().events.len(), 999);
+    assert_eq!(read(tracker(entries(20_000)).as_bytes()).unwrap_err().0[0].code, "too-many");
     let wrong =
         read(tracker(vec![json!({"status": 1, "datetime": "é".repeat(400)}); 900]).as_bytes()).unwrap_err();
     assert_eq!(wrong.0.len(), 100);

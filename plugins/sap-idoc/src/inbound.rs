@@ -18,21 +18,33 @@ use crossdock_mapper::{
     tables,
 };
 
-use crate::xml::{Document, Node, Text, excerpt};
+use crate::{
+    encoding::{Text, excerpt},
+    xml::{Document, Node},
+};
 
 /// The gateway takes that many diagnostics of one call.
 const MOST_DIAGNOSTICS: usize = 100;
 
+/// Letters of a field. SAP's longest have 255; what is kept of a customer's own segments may have as many as a segment.
+const LONGEST_FIELD: usize = 255;
+const LONGEST_OWN: usize = 1000;
+
 pub fn map(context: &Context, document: &Input) -> Result<Mapped, Refusal> {
+    if document.content.starts_with(b"EDI_DC40") {
+        let what = "this is an IDoc file of fixed columns; send the IDoc as XML";
+        let place = Location::new("bytes", "line 1, column 1").bytes(0, 8);
+        return Err(Diagnostic::error("not-xml", what).at(place).into());
+    }
     let text = Text::read(&document.content)?;
     let document = Document::read(&text)?;
-    let root = document.root();
-    let idocs: Vec<_> = root.all("IDOC").collect();
+    let root = unwrapped(document.root())?;
+    let idocs: Vec<_> = if root.name() == "IDOC" { vec![root] } else { root.all("IDOC").collect() };
     let is_delivery = |idoc: &Node<'_>| {
         idoc.child("EDI_DC40").is_some_and(|control| control.get("IDOCTYP").starts_with("DELVRY"))
     };
     // An extended type has a name of its own at the root, and its basic type in the control record.
-    if !root.name().starts_with("DELVRY") && !idocs.iter().any(is_delivery) {
+    if !root.name().contains("DELVRY") && !idocs.iter().any(is_delivery) {
         let what = format!("a delivery IDoc (DELVRY01 to DELVRY07) is read here; this is {}", root.name());
         return Err(Diagnostic::error("not-a-delivery", what).at(root.place()).into());
     }
@@ -41,11 +53,13 @@ pub fn map(context: &Context, document: &Input) -> Result<Mapped, Refusal> {
     }
     let mut mapped = Mapped::default();
     for (idoc, nth) in idocs.into_iter().zip(1..) {
-        let mut reading = Reading { zone: context.zone.as_deref().unwrap_or_default(), wrong: Vec::new() };
+        let zone = context.zone.as_deref().unwrap_or_default();
+        let mut reading = Reading { zone, wrong: Vec::new(), remarks: Vec::new() };
         let events = reading.idoc(idoc);
         reading.wrong.sort_by_key(|wrong| wrong.at.as_ref().and_then(|at| at.offset));
         if reading.wrong.is_empty() {
             mapped.events.extend(events);
+            mapped.diagnostics.extend(reading.remarks);
         } else {
             let number = idoc.child("EDI_DC40").and_then(|control| control.some("DOCNUM"));
             let unit = format!("IDOC*{}", number.unwrap_or_else(|| nth.to_string()));
@@ -62,6 +76,25 @@ pub fn map(context: &Context, document: &Input) -> Result<Mapped, Refusal> {
     Ok(mapped)
 }
 
+/// The IDocs' root: SAP's SOAP port lays it into the body of an envelope.
+fn unwrapped(root: Node<'_>) -> Result<Node<'_>, Refusal> {
+    if root.name() != "Envelope" {
+        return Ok(root);
+    }
+    let mut bodies = root.all("Body");
+    let message = match (bodies.next(), bodies.next()) {
+        (Some(body), None) => {
+            let mut messages = body.children();
+            messages.next().filter(|_| messages.next().is_none())
+        }
+        _ => None,
+    };
+    message.ok_or_else(|| {
+        let what = "a SOAP envelope has to have one body with one message in it";
+        Diagnostic::error("envelope", what).at(root.place()).into()
+    })
+}
+
 /// Keeps what is said about the rejected parts within what the gateway takes; each of them keeps its first.
 fn bound(mapped: &mut Mapped) {
     let mut left = MOST_DIAGNOSTICS.saturating_sub(mapped.rejects.len());
@@ -70,6 +103,7 @@ fn bound(mapped: &mut Mapped) {
         reject.diagnostics.truncate(1 + more);
         left -= more;
     }
+    mapped.diagnostics.truncate(left);
 }
 
 /// A delivery while it is read; everything that is wrong with it is kept, not only the first.
@@ -77,15 +111,49 @@ struct Reading<'c> {
     /// The partner's zone; empty where the policy gives none.
     zone: &'c str,
     wrong: Vec<Diagnostic>,
+    /// What somebody should look at, though it can be mapped.
+    remarks: Vec<Diagnostic>,
 }
 
 impl Reading<'_> {
     fn idoc(&mut self, idoc: Node<'_>) -> Vec<Event> {
+        self.formed(idoc);
         let Some(control) = self.must(idoc, "EDI_DC40") else { return Vec::new() };
         if self.must(idoc, "E1EDL20").is_none() {
             return Vec::new();
         }
+        if !matches!(control.get("TEST"), "" | "0") {
+            let what = "the control record says that this IDoc is a test (TEST)";
+            self.remark("test", what, control.place_of("TEST"));
+        }
         idoc.all("E1EDL20").filter_map(|delivery| self.delivery(control, delivery)).collect()
+    }
+
+    /// What would be lost or taken for something else if it were only passed over: text between fields, a field that
+    /// SAP has once and that stands twice, texts without end.
+    fn formed(&mut self, idoc: Node<'_>) {
+        for node in idoc.within() {
+            let (name, length) = (node.name(), node.text().len());
+            let parent = node.parent().map_or("", Node::name);
+            if node.is_segment() {
+                if length > 0 {
+                    let what = format!("text stands between the fields of {name}");
+                    self.say("stray-text", &what, node.place());
+                }
+                continue;
+            }
+            let most = if parent.starts_with("E1") { LONGEST_FIELD } else { LONGEST_OWN };
+            if length > most && node.text().chars().count() > most {
+                self.say("too-long", &format!("{name} has more than {most} letters"), node.place());
+            }
+            let is_sap = |name: &str| name.starts_with("E1") || name == "EDI_DC40";
+            if node.nth() > 1 && length > 0 && is_sap(parent) && !is_sap(name) {
+                self.say("repeated", &format!("{name} stands twice in {parent}"), node.place());
+            }
+        }
+        if let Some(second) = idoc.all("EDI_DC40").nth(1) {
+            self.say("repeated", "an IDoc has one control record (EDI_DC40)", second.place());
+        }
     }
 
     fn delivery(&mut self, control: Node<'_>, delivery: Node<'_>) -> Option<Event> {
@@ -99,7 +167,16 @@ impl Reading<'_> {
             self.say("too-long", "a delivery's number has at most 35 letters", delivery.place_of("VBELN"));
             return None;
         }
-        match control.get("MESTYP") {
+        // EL is SAP's own type of inbound deliveries, LR that of returns.
+        let kind = delivery.child("E1EDL21").map_or("", |more| more.get("LFART"));
+        let mestyp = control.get("MESTYP");
+        if matches!(kind, "EL" | "LR") && mestyp != "DESADV" {
+            let what = if kind == "EL" { "an inbound delivery" } else { "a return" };
+            let what = format!("the delivery is {what} (LFART {kind}); only what goes out is read");
+            self.say("not-outbound", &what, delivery.child("E1EDL21").unwrap_or(delivery).place_of("LFART"));
+            return None;
+        }
+        match mestyp {
             "WHSORD" | "SHPORD" if has_control(delivery, "DEL") => {
                 Some(self.cancelled(control, delivery, number))
             }
@@ -110,6 +187,10 @@ impl Reading<'_> {
                 None
             }
             "DESADV" | "SHPCON" | "WHSCON" => Some(self.dispatched(control, delivery, number)),
+            "" => {
+                self.say("missing", "the control record has no message type", control.place_of("MESTYP"));
+                None
+            }
             other => {
                 let what = format!(
                     "message type `{}` is not read; WHSORD, SHPORD, DESADV, SHPCON and WHSCON are",
@@ -135,7 +216,7 @@ impl Reading<'_> {
             carrier: heading::carrier(delivery),
             priority: delivery.child("E1EDL21").and_then(|more| more.set("LPRIO")),
             incoterms: incoterms(delivery),
-            packs: self.packs(delivery, &items),
+            packs: self.packs(delivery, number, &items),
             lines: items.lines,
             totals: self.totals(delivery),
             correction: changed.then(|| Correction {
@@ -185,7 +266,7 @@ impl Reading<'_> {
             parties: self.parties(delivery),
             carrier: heading::carrier(delivery),
             equipment: equipment(delivery),
-            packs: self.packs(delivery, &items),
+            packs: self.packs(delivery, number, &items),
             lines: items.lines,
             totals: self.totals(delivery),
             extensions: self.extensions(control, delivery, &["INCO1", "INCO2"]),
@@ -257,20 +338,30 @@ impl Reading<'_> {
             self.say("not-a-date", &what, node.place_of(day));
             return None;
         };
-        let stated = Some(node.get(zone)).filter(|zone| !zone.is_empty()).unwrap_or(node.get("TZONE_BEG"));
-        Some(self.placed(time, stated))
+        let zone = Some(zone).filter(|zone| !node.get(zone).is_empty()).unwrap_or("TZONE_BEG");
+        Some(self.placed(time, node, zone))
     }
 
     /// In the zone that the IDoc names, by the table `zones`; SAP's names are no IANA names, and one that the table does
     /// not have is unknown. Where the IDoc names none, the partner's zone holds.
-    fn placed(&self, time: Time, stated: &str) -> Time {
-        match stated {
+    fn placed(&mut self, time: Time, node: Node<'_>, zone: &str) -> Time {
+        match node.get(zone) {
             "" => time.in_zone(self.zone),
             "UTC" => match time.local {
                 Some(local) if local.contains('T') => Time::at(format!("{local}Z")),
                 local => Time { local, ..Time::default() },
             },
-            other => time.in_zone(tables::column("zones", &[other], "iana").unwrap_or_default()),
+            other => {
+                let known = tables::column("zones", &[other], "iana");
+                if known.is_none() {
+                    let what = format!(
+                        "the table `zones` does not have `{}`; the time stays local",
+                        excerpt(other, 30)
+                    );
+                    self.remark("zone", &what, node.place_of(zone));
+                }
+                time.in_zone(known.unwrap_or_default())
+            }
         }
     }
 
@@ -286,8 +377,11 @@ impl Reading<'_> {
 
     fn quantity(&mut self, node: Node<'_>, field: &str, unit: &str) -> Option<Quantity> {
         let value = self.number(node, field)?;
+        if value.is_negative() {
+            self.remark("negative", "the quantity is less than nothing", node.place_of(field));
+        }
         let unit = node.get(unit);
-        Some(Quantity::new(value, crate::units::canonical(unit), unit))
+        Some(Quantity::new(value, crate::units::canonical(unit).as_deref(), unit))
     }
 
     fn measures(&mut self, node: Node<'_>, kinds: &[(&str, &str, &str)]) -> Vec<Measure> {
@@ -295,7 +389,7 @@ impl Reading<'_> {
         for (kind, field, unit) in kinds {
             if let Some(value) = self.number(node, field) {
                 let unit = node.get(unit);
-                measures.push(Measure::new(kind, value, crate::units::canonical(unit), unit));
+                measures.push(Measure::new(kind, value, crate::units::canonical(unit).as_deref(), unit));
             }
         }
         measures
@@ -320,6 +414,12 @@ impl Reading<'_> {
         found
     }
 
+    fn remark(&mut self, code: &str, what: &str, at: Location) {
+        if self.remarks.len() < MOST_DIAGNOSTICS {
+            self.remarks.push(Diagnostic::warning(code, what).at(at));
+        }
+    }
+
     fn say(&mut self, code: &str, what: &str, at: Location) {
         if self.wrong.len() < MOST_DIAGNOSTICS {
             self.wrong.push(Diagnostic::error(code, what).at(at));
@@ -341,6 +441,10 @@ impl Reading<'_> {
         let mut sap = rest(delivery, &known);
         for (segment, key, known) in heading::KNOWN {
             put_rests(&mut sap, delivery.all(segment), key, known);
+        }
+        let units = units::rests(delivery);
+        if !units.is_empty() {
+            sap.insert("E1EDL37".to_owned(), Value::Array(units));
         }
         sap.insert("EDI_DC40".to_owned(), Value::Object(rest(control, &[])));
         [("sap".to_owned(), Value::Object(sap))].into()
@@ -411,9 +515,12 @@ fn put_rests<'d>(
         let of_others = segment.name() == "E1EDL41" && segment.get(key) != "001";
         let mut left = rest(segment, if of_others { &[] } else { known });
         left.remove(key);
-        if !left.is_empty() && !segment.get(key).is_empty() {
+        if !left.is_empty() {
             name = segment.name();
-            left.insert(key.to_owned(), segment.get(key).into());
+            // One without its key stays, too, though it cannot be put back where it was.
+            if !segment.get(key).is_empty() {
+                left.insert(key.to_owned(), segment.get(key).into());
+            }
             rests.push(Value::Object(left));
         }
     }

@@ -20,22 +20,43 @@ pub fn of(segment: &str) -> Layout {
     }
 }
 
-/// Fields that say something to people, which SAP cuts where they are too long.
-pub const TEXTS: [&str; 13] = [
-    "ARKTX",
-    "NAME1",
-    "NAME2",
-    "NAME3",
-    "NAME4",
-    "STREET1",
-    "STREET2",
-    "STREET3",
-    "CITY1",
-    "INCO2",
-    "TELEPHONE1",
-    "E_MAIL",
-    "ORKTX",
+/// Fields that say something to people and that nothing depends on.
+pub const DESCRIPTIONS: [&str; 2] = ["ARKTX", "ORKTX"];
+
+/// Where in a part of the event a field comes from, where that can be said.
+const MEMBERS: [(&str, &str); 22] = [
+    ("ARKTX", "/item/description"),
+    ("BOLNR", "/references"),
+    ("BSTNR", "/references"),
+    ("CHARG", "/lots"),
+    ("CITY1", "/address/city"),
+    ("COUNTRY1", "/address/country"),
+    ("EAN11", "/item/identifiers"),
+    ("E_MAIL", "/contacts/0/email"),
+    ("EXIDV", "/identifiers"),
+    ("INCO1", "/incoterms/code"),
+    ("INCO2", "/incoterms/text"),
+    ("KDMAT", "/item/identifiers"),
+    ("LIFEX", "/references"),
+    ("MATNR", "/item/identifiers"),
+    ("MATNR_EXTERNAL", "/item/identifiers"),
+    ("PARTNER_ID", "/identifiers"),
+    ("POSEX", "/references"),
+    ("POSTL_COD1", "/address/postal_code"),
+    ("REGION", "/address/region"),
+    ("TELEPHONE1", "/contacts/0/phone"),
+    ("TRAID", "/equipment"),
+    ("VGBEL", "/references"),
 ];
+
+/// The member of a field; empty where it is the part as a whole.
+pub fn member(field: &str) -> &'static str {
+    match field.trim_end_matches(|digit: char| digit.is_ascii_digit()) {
+        "NAME" => "/name",
+        "STREET" => "/address/lines",
+        _ => MEMBERS.iter().find(|(known, _)| *known == field).map_or("", |(_, member)| member),
+    }
+}
 
 const CONTROL: Layout = &[
     ("TABNAM", 10),

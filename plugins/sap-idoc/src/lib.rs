@@ -1,5 +1,6 @@
 //! SAP delivery IDocs in XML (basic types DELVRY01 to DELVRY07).
 
+mod encoding;
 mod inbound;
 mod layout;
 mod outbound;

@@ -3,16 +3,20 @@
 mod items;
 
 use crossdock_mapper::{
-    Context, Diagnostic, Location, Output, Recorded, Refusal,
+    Context, Diagnostic, Location, Output, Recorded, Refusal, Severity,
     canonical::{
-        Canonical, Carrier, Dated, Extensions, OrderCancelled, OrderReleased, Party, Quantity, Reference,
-        ShipmentDispatched, Time, Totals,
+        Canonical, Carrier, Dated, Decimal, Extensions, OrderCancelled, OrderReleased, Party, Quantity,
+        Reference, ShipmentDispatched, Time, Totals,
     },
+    log,
     serde_json::{Map, Value},
 };
 use serde::Deserialize;
 
-use crate::{inbound, units, write::Segment};
+use crate::{
+    inbound, units,
+    write::{Keys, Segment},
+};
 
 /// What a policy may say about the IDocs that are written.
 #[derive(Default, Deserialize)]
@@ -39,6 +43,20 @@ enum Confirmation {
     Shpcon,
     Whscon,
 }
+
+/// By which fields the segments are found again that the reader kept the rest of.
+const KEYS: &Keys = &[
+    ("E1ADRM1", &["PARTNER_Q"]),
+    ("E1EDT13", &["QUALF"]),
+    ("E1EDL18", &["QUALF"]),
+    ("E1EDL19", &["QUALF"]),
+    ("E1EDL37", &["EXIDV"]),
+    ("E1EDL41", &["QUALI"]),
+    ("E1EDL43", &["QUALF"]),
+    ("E1EDL44", &["POSNR", "CHARG", "EXIDV"]),
+    ("E1EDL11", &["SERNR"]),
+    ("E1EDL46", &["SERNR"]),
+];
 
 pub fn map(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
     let [recorded] = events else {
@@ -99,14 +117,20 @@ fn confirmation(shipment: &ShipmentDispatched) -> Result<Segment, Refusal> {
     delivery.set("LIFEX", find("pro").or_else(|| find("tracking")).unwrap_or(&shipment.shipment));
     let vehicle = shipment.equipment.iter().flat_map(|equipment| &equipment.identifiers).next();
     delivery.set("TRAID", vehicle.map_or("", |id| &id.value));
-    totals(&mut delivery, shipment.totals.as_ref(), shipment.packs.len());
+    // What stands in another unit is no package of its own.
+    let packs = shipment.packs.iter().filter(|pack| pack.parent.is_none()).count();
+    totals(&mut delivery, shipment.totals.as_ref(), packs, &shipment.extensions);
     // The goods issue is posted, not only the picking confirmed.
     delivery.keyed("E1EDL18", "QUALF", "PGI");
     parties(&mut delivery, &shipment.parties, shipment.carrier.as_ref());
     if let Some(left) = &shipment.dispatched {
         dated(&mut delivery, "006", ["ISDD", "ISDZ", "TZONE_BEG"], left);
     }
+    // Planned and other dates, as far as they came from SAP.
+    let known = |date: &&Dated| date.kind.starts_with("planned-") || date.kind.starts_with("actual-");
+    shipment.dates.iter().filter(known).for_each(|date| planned(&mut delivery, date));
     items::confirmed(&mut delivery, &shipment.lines, &shipment.packs, number)?;
+    delivery.complete(kept(&shipment.extensions), KEYS, &["EDI_DC40", "E1EDL24", "E1EDL44"]);
     Ok(delivery)
 }
 
@@ -120,15 +144,14 @@ fn order(order: &OrderReleased) -> Result<Segment, Refusal> {
         delivery.set("INCO1", terms.code.as_str());
         delivery.set("INCO2", terms.text.as_deref().unwrap_or_default());
     }
-    totals(&mut delivery, order.totals.as_ref(), order.packs.len());
+    totals(&mut delivery, order.totals.as_ref(), 0, &order.extensions);
     if matches!(order.purpose.as_deref(), Some("change" | "replace")) {
         delivery.keyed("E1EDL18", "QUALF", "CHG");
     }
     parties(&mut delivery, &order.parties, order.carrier.as_ref());
     order.dates.iter().for_each(|date| planned(&mut delivery, date));
     items::ordered(&mut delivery, &order.lines, &order.packs, &order.order)?;
-    let keys = [("E1ADRM1", "PARTNER_Q"), ("E1EDT13", "QUALF"), ("E1EDL18", "QUALF"), ("E1EDL37", "EXIDV")];
-    delivery.complete(kept(&order.extensions), &keys, &["EDI_DC40", "E1EDL24", "E1EDL44"]);
+    delivery.complete(kept(&order.extensions), KEYS, &["EDI_DC40", "E1EDL24", "E1EDL44"]);
     if let Some(priority) = order.priority.as_deref().filter(|priority| priority.len() <= 2) {
         delivery.keyed("E1EDL21", "LPRIO", priority);
     }
@@ -176,9 +199,10 @@ fn control(context: &Context, message: &str) -> Segment {
     control
 }
 
-fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize) {
+fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize, extensions: &Extensions) {
     let stated = totals.and_then(|totals| totals.packs.as_ref()).map(|packs| packs.value.as_str().to_owned());
-    let counted = (packs > 0).then(|| packs.to_string());
+    // Where an IDoc left them uncounted, they stay so.
+    let counted = (packs > 0 && !kept(extensions).contains_key("ANZPK")).then(|| packs.to_string());
     delivery.set("ANZPK", stated.or(counted).unwrap_or_default());
     let Some(totals) = totals else { return };
     for (quantity, field, unit) in [(&totals.weight, "BTGEW", "GEWEI"), (&totals.volume, "VOLUM", "VOLEH")] {
@@ -189,18 +213,26 @@ fn totals(delivery: &mut Segment, totals: Option<&Totals>, packs: usize) {
 }
 
 fn amount(segment: &mut Segment, field: &str, unit: &str, quantity: &Quantity) {
-    segment.set(field, quantity.value.as_str());
+    segment.set(field, signed(&quantity.value));
     segment.set(unit, units::sap(quantity.unit.as_deref(), quantity.source_unit.as_deref()));
+}
+
+/// SAP writes a minus behind the number.
+fn signed(value: &Decimal) -> String {
+    value.as_str().strip_prefix('-').map_or_else(|| value.to_string(), |digits| format!("{digits}-"))
 }
 
 fn parties(delivery: &mut Segment, parties: &[Party], carrier: Option<&Carrier>) {
     let mut carried = false;
-    for party in parties {
+    for (index, party) in parties.iter().enumerate() {
         let Some(function) = inbound::function(&party.role).filter(|function| function.len() <= 3) else {
+            let what =
+                format!("SAP has no partner function for `{}`: left out, /parties/{index}", party.role);
+            log::write(Severity::Warning, &what);
             continue;
         };
         carried |= function == "SP";
-        delivery.put(address(party, &function));
+        delivery.put(address(party, &function, format!("/parties/{index}")));
     }
     if let Some(carrier) = carrier.filter(|_| !carried) {
         let party = Party {
@@ -208,27 +240,22 @@ fn parties(delivery: &mut Segment, parties: &[Party], carrier: Option<&Carrier>)
             identifiers: carrier.identifiers.clone(),
             ..Party::new("carrier")
         };
-        delivery.put(address(&party, "SP"));
+        delivery.put(address(&party, "SP", "/carrier".to_owned()));
     }
 }
 
-fn address(party: &Party, function: &str) -> Segment {
-    let mut segment = Segment::new("E1ADRM1");
+fn address(party: &Party, function: &str, from: String) -> Segment {
+    let mut segment = Segment::from("E1ADRM1", from);
     segment.set("PARTNER_Q", function);
     // SAP's own number for them; X12 has it as the one that the seller assigned.
     let schemes: &[&str] =
         if function == "SP" { &["scac", "sap-partner"] } else { &["sap-partner", "seller", "gln"] };
     let best = schemes.iter().find_map(|scheme| party.identifiers.iter().find(|id| id.scheme == *scheme));
     segment.set("PARTNER_ID", best.or(party.identifiers.first()).map_or("", |id| &id.value));
-    for (field, name) in
-        ["NAME1", "NAME2", "NAME3", "NAME4"].iter().zip(names(party.name.as_deref().unwrap_or_default()))
-    {
-        segment.set(field, name);
-    }
+    let names = lines(party.name.as_deref().unwrap_or_default());
+    spread(&mut segment, &["NAME1", "NAME2", "NAME3", "NAME4"], &names);
     if let Some(address) = &party.address {
-        for (field, line) in ["STREET1", "STREET2", "STREET3"].iter().zip(&address.lines) {
-            segment.set(field, line.as_str());
-        }
+        spread(&mut segment, &["STREET1", "STREET2", "STREET3"], &address.lines);
         segment.set("POSTL_COD1", address.postal_code.as_deref().unwrap_or_default());
         segment.set("CITY1", address.city.as_deref().unwrap_or_default());
         segment.set("REGION", address.region.as_deref().unwrap_or_default());
@@ -241,17 +268,38 @@ fn address(party: &Party, function: &str) -> Segment {
     segment
 }
 
-/// A name in lines of at most 40 letters, broken at its commas where it has some.
-fn names(name: &str) -> Vec<String> {
+/// Each line into a field of its own. What is left over makes the last one too long, so that nothing gets lost.
+fn spread(segment: &mut Segment, fields: &[&str], lines: &[String]) {
+    for (nth, field) in fields.iter().enumerate() {
+        let rest = lines.get(nth..).unwrap_or_default();
+        let rest = if nth + 1 == fields.len() { rest } else { &rest[..rest.len().min(1)] };
+        segment.set(field, rest.join(", "));
+    }
+}
+
+/// A name in lines of at most 40 letters, broken at its commas where it has some, else between words.
+fn lines(name: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in name.split(", ") {
+        let mut piece = piece;
         match lines.last_mut() {
             Some(line) if line.chars().count() + 2 + piece.chars().count() <= 40 => {
                 line.push_str(", ");
                 line.push_str(piece);
+                continue;
             }
-            _ => lines.push(piece.to_owned()),
+            _ => {}
         }
+        while let Some((end, _)) = piece.char_indices().nth(40) {
+            let Some((line, rest)) =
+                piece.get(..=end).and_then(|most| most.rfind(' ')).map(|at| piece.split_at(at))
+            else {
+                break;
+            };
+            lines.push(line.to_owned());
+            piece = rest.trim_start();
+        }
+        lines.push(piece.to_owned());
     }
     lines
 }

@@ -1,25 +1,35 @@
 //! Segments while they are put together, and the XML that they become.
 
 use crossdock_mapper::{
-    Diagnostic,
+    Diagnostic, Location, Severity, log,
     serde_json::{Map, Value},
 };
 
-use crate::{layout, xml::excerpt};
+use crate::{encoding::excerpt, layout};
 
 /// Segments within each other that are passed on.
 const DEEPEST: usize = 8;
 
+/// Segments and the fields by which one of several is found again.
+pub type Keys = [(&'static str, &'static [&'static str])];
+
 /// A segment: its fields, and the segments in it.
 pub struct Segment {
     name: String,
+    /// Where in the event it comes from, as a JSON Pointer.
+    from: String,
     fields: Vec<(String, String)>,
     segments: Vec<Segment>,
 }
 
 impl Segment {
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), fields: Vec::new(), segments: Vec::new() }
+        Self { name: name.to_owned(), from: String::new(), fields: Vec::new(), segments: Vec::new() }
+    }
+
+    /// The same, of this part of the event.
+    pub fn from(name: &str, from: impl Into<String>) -> Self {
+        Self { from: from.into(), ..Self::new(name) }
     }
 
     /// Sets a field; nothing where there is nothing to say, and nothing twice.
@@ -43,7 +53,7 @@ impl Segment {
         let found =
             self.segments.iter().position(|segment| segment.name == name && segment.get(key) == value);
         let at = found.unwrap_or_else(|| {
-            let mut segment = Segment::new(name);
+            let mut segment = Segment::from(name, self.from.as_str());
             segment.set(key, value);
             self.segments.push(segment);
             self.segments.len() - 1
@@ -53,16 +63,18 @@ impl Segment {
 
     /// Puts back what the reader of IDocs kept under SAP's own names. Fields that are set stay as they are. Segments that
     /// have a key are completed where they are there; `skip` says which others are not wanted.
-    pub fn complete(&mut self, kept: &Map<String, Value>, keys: &[(&str, &str)], skip: &[&str]) {
+    pub fn complete(&mut self, kept: &Map<String, Value>, keys: &Keys, skip: &[&str]) {
         self.complete_to(kept, keys, skip, DEEPEST);
     }
 
-    fn complete_to(&mut self, kept: &Map<String, Value>, keys: &[(&str, &str)], skip: &[&str], depth: usize) {
+    fn complete_to(&mut self, kept: &Map<String, Value>, keys: &Keys, skip: &[&str], depth: usize) {
         let wanted = |name: &str| {
-            let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            // `_-` is a slash in a name of SAP.
+            let letters =
+                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
             let named = (1..=30).contains(&name.len())
                 && name.bytes().all(letters)
-                && !name.starts_with(|first: char| first.is_ascii_digit());
+                && !name.starts_with(|first: char| first.is_ascii_digit() || first == '-');
             named && !skip.contains(&name)
         };
         for (name, value) in kept.iter().filter(|(name, _)| depth > 0 && wanted(name)) {
@@ -73,23 +85,25 @@ impl Segment {
                     // A vendor's segment may repeat a field.
                     Value::String(text) if !there => self.fields.push((name.clone(), text.clone())),
                     Value::Object(kept) => {
-                        let key = keys.iter().find(|(segment, _)| segment == name).map(|(_, key)| *key);
-                        let found = key.and_then(|key| {
-                            let wanted = kept.get(key)?.as_str()?;
-                            self.segments
-                                .iter()
-                                .position(|known| known.name == *name && known.get(key) == wanted)
+                        let found = keys.iter().find(|(segment, _)| segment == name).and_then(|(_, keys)| {
+                            self.segments.iter().position(|known| known.name == *name && known.is(kept, keys))
                         });
                         let at = found.unwrap_or_else(|| {
-                            self.segments.push(Segment::new(name));
+                            self.segments.push(Segment::from(name, self.from.as_str()));
                             self.segments.len() - 1
                         });
-                        self.segments[at].complete_to(kept, &[], &[], depth - 1);
+                        self.segments[at].complete_to(kept, keys, &[], depth - 1);
                     }
                     _ => {}
                 }
             }
         }
+    }
+
+    /// Is it the one that was kept? It is where the keys agree that were kept with it.
+    fn is(&self, kept: &Map<String, Value>, keys: &[&str]) -> bool {
+        let mut stated = keys.iter().filter_map(|key| Some((key, kept.get(*key)?.as_str()?))).peekable();
+        stated.peek().is_some() && stated.all(|(key, value)| self.get(key) == value)
     }
 
     /// The document of a basic type with one IDoc.
@@ -105,8 +119,8 @@ impl Segment {
         Ok(out)
     }
 
-    /// Brings everything into SAP's order and to its lengths. Texts are cut as SAP would cut them; a number or code that
-    /// is too long would be another one.
+    /// Brings everything into SAP's order and to its lengths. A number, code, name or address that is too long would be
+    /// another one; a description says the same without its end.
     fn check(&mut self, wrong: &mut Vec<Diagnostic>) {
         let layout = layout::of(&self.name);
         let place = |name: &str| layout.iter().position(|(known, _)| *known == name).unwrap_or(layout.len());
@@ -115,15 +129,17 @@ impl Segment {
         for (name, value) in &mut self.fields {
             let Some((_, most)) = layout.get(place(name)) else { continue };
             let letters = value.chars().count();
-            if letters > *most && layout::TEXTS.contains(&name.as_str()) {
+            if letters <= *most {
+                continue;
+            }
+            let at = format!("{}{}", self.from, layout::member(name));
+            let what =
+                format!("{}-{name} has {most} letters; `{}` has {letters}", self.name, excerpt(value, 60));
+            if layout::DESCRIPTIONS.contains(&name.as_str()) {
+                log::write(Severity::Warning, &format!("{what}: its end is left out, {at}"));
                 *value = value.chars().take(*most).collect::<String>().trim_end().to_owned();
-            } else if letters > *most {
-                let what = format!(
-                    "{}-{name} has {most} letters; `{}` has {letters}",
-                    self.name,
-                    excerpt(value, 60)
-                );
-                wrong.push(Diagnostic::error("too-long", what));
+            } else if wrong.len() < 100 {
+                wrong.push(Diagnostic::error("too-long", what).at(Location::json_pointer(at)));
             }
         }
         self.segments.iter_mut().for_each(|segment| segment.check(wrong));

@@ -6,15 +6,21 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crossdock_mapper::{Diagnostic, Location, Refusal};
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event, attributes::AttrError},
+};
+
+use crate::encoding::{Text, excerpt};
 
 /// Elements within each other. An IDoc has eight at most; what goes to extensions nests twice as deep, and the
 /// gateway reads JSON to a depth of 64.
 const DEEPEST: usize = 16;
 /// Elements in all; a delivery of 5,000 items with all their fields has fewer.
 const MOST: usize = 200_000;
-/// Letters of a field. SAP's longest have 255.
-const LONGEST_FIELD: usize = 255;
+/// Attributes of an element, and their letters in all. IDocs have one; envelopes declare some namespaces.
+const MOST_ATTRIBUTES: usize = 32;
+const LONGEST_ATTRIBUTES: usize = 4096;
 /// SAP's names have 30 characters at most; namespaces in names make them somewhat longer.
 const LONGEST_NAME: usize = 64;
 
@@ -70,6 +76,26 @@ impl<'d> Node<'d> {
         std::iter::successors(some(self.element().first), move |node| some(node.element().next))
     }
 
+    /// Everything in it, in the order of the document.
+    pub fn within(self) -> impl Iterator<Item = Self> {
+        let count = u32::try_from(self.document.elements.len()).unwrap_or(u32::MAX);
+        let end = self.element().end;
+        (self.at + 1..count)
+            .map(move |at| Self { at, ..self })
+            .take_while(move |node| node.element().start < end)
+    }
+
+    /// The element that it stands in.
+    pub fn parent(self) -> Option<Self> {
+        let parent = self.element().parent;
+        (parent != NONE).then_some(Self { at: parent, ..self })
+    }
+
+    /// Which it is among its siblings of one name, from one.
+    pub fn nth(self) -> u32 {
+        self.element().nth
+    }
+
     /// Does it hold other elements, as a segment does?
     pub fn is_segment(self) -> bool {
         self.element().first != NONE
@@ -123,81 +149,11 @@ impl<'d> Node<'d> {
     }
 }
 
-/// The text of a document, which knows where each byte of it came from.
-pub struct Text<'t> {
-    text: Cow<'t, str>,
-    /// Bytes before it: a byte order mark.
-    before: usize,
-}
-
-impl<'t> Text<'t> {
-    /// UTF-8, or ISO-8859-1 where the XML declaration says so.
-    pub fn read(content: &'t [u8]) -> Result<Self, Refusal> {
-        if content.starts_with(&[0xFE, 0xFF]) || content.starts_with(&[0xFF, 0xFE]) {
-            return Err(encoding("UTF-16 is not read", 0));
-        }
-        let marked = content.strip_prefix(b"\xEF\xBB\xBF");
-        // The mark says more than the declaration does, which conversions often leave as it was.
-        let declared = if marked.is_some() { String::new() } else { declared_encoding(content) };
-        match declared.as_str() {
-            "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => {}
-            "iso-8859-1" | "iso8859-1" | "latin1" | "latin-1" => {
-                let text = content.iter().map(|byte| char::from(*byte)).collect::<String>();
-                return Ok(Self { text: text.into(), before: 0 });
-            }
-            other => return Err(encoding(&format!("the encoding `{other}` is not read"), 0)),
-        }
-        let before = if marked.is_some() { 3 } else { 0 };
-        match std::str::from_utf8(marked.unwrap_or(content)) {
-            Ok(text) => Ok(Self { text: text.into(), before }),
-            Err(error) => Err(encoding("the document is not UTF-8", before + error.valid_up_to())),
-        }
-    }
-
-    /// The byte of the document at a byte of the text.
-    fn offset(&self, at: usize) -> usize {
-        match &self.text {
-            Cow::Borrowed(_) => self.before + at,
-            // Each letter was one byte of ISO-8859-1.
-            Cow::Owned(text) => text.get(..at).map_or(at, |before| before.chars().count()),
-        }
-    }
-
-    fn broken(&self, what: &str, at: usize) -> Refusal {
-        let offset = self.offset(at);
-        let what = format!("the document is not XML that can be read: {}", excerpt(what, 200));
-        Diagnostic::error("not-xml", what)
-            .at(Location::new("bytes", offset.to_string()).bytes(offset, 0))
-            .into()
-    }
-}
-
-fn declared_encoding(content: &[u8]) -> String {
-    let head = String::from_utf8_lossy(&content[..content.len().min(200)]);
-    let declaration = head.trim_start().strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
-    let value = declaration.and_then(|(declaration, _)| declaration.split_once("encoding"));
-    let quoted = value.map(|(_, rest)| rest.trim_start_matches([' ', '=', '\t', '\r', '\n']));
-    let name = quoted.and_then(|rest| rest.get(1..)?.split(['"', '\'']).next());
-    name.unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn encoding(what: &str, offset: usize) -> Refusal {
-    let at = Location::new("bytes", offset.to_string()).bytes(offset, 1);
-    Diagnostic::error("encoding", format!("{what}; send UTF-8, or ISO-8859-1 and declare it")).at(at).into()
-}
-
-/// The beginning of a text that may be long.
-pub fn excerpt(text: &str, letters: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(letters) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
-}
-
 impl<'t> Document<'t> {
     /// Reads the root element and all that is in it.
     pub fn read(text: &'t Text<'t>) -> Result<Self, Refusal> {
-        let mut reading = Reading { text, source: &text.text, elements: Vec::new(), open: Vec::new() };
+        let mut reading =
+            Reading { text, source: &text.text, elements: Vec::new(), open: Vec::new(), spaces: Vec::new() };
         reading.run()?;
         Ok(Self { elements: reading.elements, text })
     }
@@ -213,6 +169,14 @@ struct Reading<'t> {
     source: &'t str,
     elements: Vec<Element<'t>>,
     open: Vec<Open<'t>>,
+    spaces: Vec<Space>,
+}
+
+/// A prefix that stands for a namespace within an element, whose depth is known.
+struct Space {
+    prefix: String,
+    name: String,
+    depth: usize,
 }
 
 /// An element that is not closed yet, and how many children of each name it has.
@@ -223,27 +187,34 @@ struct Open<'t> {
 
 impl<'t> Reading<'t> {
     fn run(&mut self) -> Result<(), Refusal> {
+        if let Some(at) = self.source.bytes().position(is_forbidden) {
+            let what = format!("the character U+{:04X} has no place in XML", self.source.as_bytes()[at]);
+            return Err(self.broken(&what, at));
+        }
         let mut reader = Reader::from_str(self.source);
         loop {
             let before = position(&reader);
-            let event = reader.read_event().map_err(|error| self.text.broken(&error.to_string(), before))?;
+            let event = reader.read_event().map_err(|error| self.broken(&error.to_string(), before))?;
             let after = position(&reader);
             match event {
-                Event::Start(tag) => self.begin(tag.name().as_ref().len(), before, after)?,
+                Event::Start(tag) => self.begin(&tag, before, after)?,
                 Event::Empty(tag) => {
-                    self.begin(tag.name().as_ref().len(), before, after)?;
-                    self.end(after)?;
+                    self.begin(&tag, before, after)?;
+                    self.end(after);
                 }
-                Event::End(_) => self.end(before)?,
+                Event::End(_) => self.end(before),
                 Event::Text(part) => self.say(&self.source[before..after], &part, before)?,
                 Event::CData(part) => self.say("cdata", &part, before)?,
                 Event::GeneralRef(name) => {
                     let found = entity(&name);
-                    let found = found
-                        .ok_or_else(|| self.text.broken("only the five entities of XML are read", before))?;
+                    let found = found.ok_or_else(|| self.unknown(&name, before))?;
                     self.say("entity", found.encode_utf8(&mut [0; 4]), before)?;
                 }
-                Event::DocType(_) => return Err(self.text.broken("a document type is not read", before)),
+                Event::DocType(_) => return Err(self.broken("a document type is not read", before)),
+                Event::Decl(_) if before > 0 => {
+                    let what = "the XML declaration stands behind something; it has to be the very first";
+                    return Err(self.broken(what, before));
+                }
                 Event::Eof => break,
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
             }
@@ -256,25 +227,34 @@ impl<'t> Reading<'t> {
             return Err(Diagnostic::error("cut-off", what).at(place).into());
         }
         if self.elements.is_empty() {
-            return Err(self.text.broken("there is no element", 0));
+            return Err(self.broken("there is no element", 0));
         }
         Ok(())
     }
 
-    fn begin(&mut self, name_length: usize, before: usize, after: usize) -> Result<(), Refusal> {
+    fn begin(&mut self, tag: &BytesStart<'_>, before: usize, after: usize) -> Result<(), Refusal> {
         if self.open.is_empty() && !self.elements.is_empty() {
-            return Err(self.text.broken("a second root element begins", before));
+            return Err(self.broken("a second root element begins", before));
         }
-        if self.open.len() >= DEEPEST || self.elements.len() >= MOST {
-            return Err(self.text.broken("elements lie too deep, or are too many", before));
+        if self.open.len() >= DEEPEST {
+            return Err(self.broken(&format!("more than {DEEPEST} elements lie in each other"), before));
+        }
+        if self.elements.len() >= MOST {
+            return Err(self.broken(&format!("there are more than {MOST} elements"), before));
         }
         // The name begins after `<`.
-        let qualified = self.source.get(before + 1..before + 1 + name_length).unwrap_or_default();
-        let name = qualified.rsplit_once(':').map_or(qualified, |(_, local)| local);
-        if name.is_empty() || name.len() > LONGEST_NAME {
-            return Err(self
-                .text
-                .broken("an element has no name, or a name of more than 64 letters", before));
+        let length = tag.name().as_ref().len();
+        let qualified = self.source.get(before + 1..before + 1 + length).unwrap_or_default();
+        let (prefix, name) = qualified.rsplit_once(':').unwrap_or(("", qualified));
+        if name.len() > LONGEST_NAME {
+            return Err(self.broken(&format!("a name has more than {LONGEST_NAME} letters"), before));
+        }
+        if !is_name(name) {
+            return Err(self.broken(&format!("`{}` is no name of an element", excerpt(name, 20)), before));
+        }
+        self.attributes(tag, before)?;
+        if !prefix.is_empty() {
+            self.space(prefix, before)?;
         }
         let at = u32::try_from(self.elements.len()).expect("elements are counted above");
         let (parent, nth) = match self.open.last_mut() {
@@ -306,18 +286,100 @@ impl<'t> Reading<'t> {
         Ok(())
     }
 
-    fn end(&mut self, before: usize) -> Result<(), Refusal> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
+    fn end(&mut self, before: usize) {
+        let Some(open) = self.open.pop() else { return };
         let element = &mut self.elements[open.at as usize];
         element.end = before.max(element.start);
         element.text = match std::mem::take(&mut element.text) {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         };
-        if element.text.len() > LONGEST_FIELD && element.text.chars().count() > LONGEST_FIELD {
-            return Err(self.text.broken("a field of an IDoc has at most 255 letters", before));
+        let depth = self.open.len();
+        while self.spaces.pop_if(|space| space.depth > depth).is_some() {}
+    }
+
+    /// Attributes say nothing of a delivery, but they have to be XML: each once, with values that are closed, and no
+    /// entities but XML's own.
+    fn attributes(&mut self, tag: &BytesStart<'_>, before: usize) -> Result<(), Refusal> {
+        if tag.attributes_raw().is_empty() {
+            return Ok(());
+        }
+        if tag.attributes_raw().len() > LONGEST_ATTRIBUTES {
+            return Err(
+                self.broken(&format!("the attributes have more than {LONGEST_ATTRIBUTES} bytes"), before)
+            );
+        }
+        let mut prefixed = Vec::new();
+        for (attribute, count) in tag.attributes().zip(1..) {
+            let attribute = attribute.map_err(|error| self.attribute(&error, before))?;
+            if count > MOST_ATTRIBUTES {
+                return Err(
+                    self.broken(&format!("an element has more than {MOST_ATTRIBUTES} attributes"), before)
+                );
+            }
+            if attribute.value.contains('<') {
+                return Err(self.broken("`<` stands in the value of an attribute", before));
+            }
+            for reference in attribute.value.split('&').skip(1) {
+                let name = reference.split_once(';').map_or(reference, |(name, _)| name);
+                if entity(name).is_none() {
+                    return Err(self.unknown(name, before));
+                }
+            }
+            let key = attribute.key.as_ref();
+            if let Some(prefix) = key.strip_prefix("xmlns:") {
+                let (prefix, name) = (prefix.to_owned(), attribute.value.into_owned());
+                self.spaces.push(Space { prefix, name, depth: self.open.len() + 1 });
+            } else if let Some((prefix, local)) = key.split_once(':') {
+                prefixed.push((prefix.to_owned(), local.to_owned()));
+            }
+        }
+        // Two prefixes may stand for one namespace.
+        let mut known = Vec::new();
+        for (prefix, local) in prefixed {
+            let found = (self.space(&prefix, before)?.to_owned(), local);
+            if known.contains(&found) {
+                let what = format!("the attribute `{}` stands twice", excerpt(&found.1, 20));
+                return Err(self.broken(&what, before));
+            }
+            known.push(found);
         }
         Ok(())
+    }
+
+    /// What is wrong with an attribute; the reader counts from the tag's name.
+    fn attribute(&self, error: &AttrError, before: usize) -> Refusal {
+        let (what, at) = match error {
+            AttrError::Duplicated(at, _) => ("an attribute stands twice", at),
+            AttrError::UnquotedValue(at) => ("the value of an attribute has no quotes", at),
+            AttrError::ExpectedQuote(at, _) => ("the value of an attribute does not end", at),
+            AttrError::ExpectedEq(at) | AttrError::ExpectedValue(at) => ("an attribute has no value", at),
+        };
+        self.broken(what, before + 1 + at)
+    }
+
+    /// The namespace that a prefix stands for.
+    fn space(&self, prefix: &str, before: usize) -> Result<&str, Refusal> {
+        if prefix == "xml" {
+            return Ok("http://www.w3.org/XML/1998/namespace");
+        }
+        let found = self.spaces.iter().rev().find(|space| space.prefix == prefix);
+        found.map(|space| space.name.as_str()).ok_or_else(|| {
+            self.broken(&format!("the prefix `{}` stands for no namespace", excerpt(prefix, 20)), before)
+        })
+    }
+
+    fn broken(&self, what: &str, at: usize) -> Refusal {
+        let what = format!("the document is not XML that can be read: {}", excerpt(what, 200));
+        Diagnostic::error("not-xml", what).at(self.text.place(at)).into()
+    }
+
+    fn unknown(&self, entity: &str, at: usize) -> Refusal {
+        let what = match entity.strip_prefix('#') {
+            Some(_) => format!("`&{};` is no character that XML has", excerpt(entity, 20)),
+            None => format!("the entity `&{};` is not one of XML's own five", excerpt(entity, 20)),
+        };
+        self.broken(&what, at)
     }
 
     /// Text in the open element. The first piece is borrowed; most elements have no other.
@@ -327,7 +389,7 @@ impl<'t> Reading<'t> {
             return if blank {
                 Ok(())
             } else {
-                Err(self.text.broken("text stands outside of the root element", before))
+                Err(self.broken("text stands outside of the root element", before))
             };
         };
         let text = &mut self.elements[open.at as usize].text;
@@ -338,6 +400,18 @@ impl<'t> Reading<'t> {
         }
         Ok(())
     }
+}
+
+/// A control character; XML 1.0 has none but the tabulator and the ends of lines.
+fn is_forbidden(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
+}
+
+fn is_name(name: &str) -> bool {
+    let letters =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte > 0x7F;
+    let first = |first: char| first.is_ascii_digit() || matches!(first, '-' | '.');
+    !name.is_empty() && name.bytes().all(letters) && !name.starts_with(first)
 }
 
 fn entity(name: &str) -> Option<char> {

@@ -1,5 +1,6 @@
 //! X12 004010 of warehouses: 940 (shipping order) and 945 (shipping advice), in both directions.
 
+mod acknowledge;
 mod advice;
 mod heading;
 mod order;
@@ -9,7 +10,7 @@ mod write;
 
 use crossdock_edi::x12::{Delimiters, Document, Severity, TransactionSet};
 use crossdock_mapper::{
-    Context, Diagnostic, Input, Location, Mapped, Mapper, Output, Recorded, Refusal, Reject,
+    Context, Diagnostic, Input, Location, Mapped, Mapper, Outcome, Output, Recorded, Refusal, Reject,
 };
 
 use source::{Problems, Zones};
@@ -77,6 +78,10 @@ impl Mapper for X12Wms {
 
     fn from_canonical(context: &Context, events: &[Recorded]) -> Result<Output, Refusal> {
         write::document(context, events)
+    }
+
+    fn acknowledge(context: &Context, outcomes: &[Outcome]) -> Result<Option<Output>, Refusal> {
+        acknowledge::document(context, outcomes)
     }
 }
 

@@ -119,7 +119,7 @@ fn party(identity: &str) -> (&str, &str) {
 }
 
 /// Date and time, `20261120` and `1405`, of an RFC 3339 moment as it is written there.
-fn clock(moment: &str) -> Result<(String, String), Refusal> {
+pub(crate) fn clock(moment: &str) -> Result<(String, String), Refusal> {
     let digits = |range: std::ops::Range<usize>| -> Option<&str> {
         moment.get(range).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
     };
@@ -130,6 +130,6 @@ fn clock(moment: &str) -> Result<(String, String), Refusal> {
     read().ok_or_else(|| Diagnostic::error("context", "the time of receipt is no RFC 3339 moment").into())
 }
 
-fn unwritable(error: WriteError) -> Refusal {
+pub(crate) fn unwritable(error: WriteError) -> Refusal {
     Diagnostic::error("unwritable", error.to_string()).into()
 }

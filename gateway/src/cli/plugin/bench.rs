@@ -19,8 +19,8 @@ use super::{
 use crate::{
     canonical::{self, Canon, Origin},
     mapper::{
-        Call, Context, Failure, Host, Limits, LoadError, Manifest, Mapped, Mapper, Ran, Recorded, Settings,
-        Stage, Tables,
+        Call, Context, Ended, Failure, Host, Limits, LoadError, Manifest, Mapped, Mapper, Ran, Recorded,
+        Settings, Stage, Tables, outcomes,
     },
     policy::units,
     words::{
@@ -94,6 +94,8 @@ pub(super) struct Setting {
     tables: Arc<Tables>,
     api: ApiName,
     limits: Limits,
+    /// Whether good units of a document are kept when others are rejected.
+    pub partial: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -106,6 +108,7 @@ impl<'a> Bench<'a> {
             workers: 1,
             byte_budget: BUDGET,
             queue_per_partner: 64,
+            bound_waste: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let host = Host::new(settings)?;
@@ -149,6 +152,21 @@ impl<'a> Bench<'a> {
     ) -> Result<Ran<Document>, Failure> {
         let events: Vec<_> = events.into_iter().map(|event| Recorded { event }).collect();
         patiently(|| self.runtime.block_on(self.host.from_canonical(mapper, setting.call(), events.clone())))
+    }
+
+    /// Asks for the acknowledgement of a document that ended so.
+    pub fn acknowledge(
+        &self,
+        mapper: &Mapper,
+        setting: &Setting,
+        document: &Document,
+        ended: &Ended<'_>,
+    ) -> Result<Ran<Option<Document>>, Failure> {
+        let outcomes = outcomes(document, ended);
+        let mut call = setting.call();
+        // As the gateway does: an acknowledgement goes the other way.
+        std::mem::swap(&mut call.context.sender, &mut call.context.receiver);
+        patiently(|| self.runtime.block_on(self.host.acknowledge(mapper, call.clone(), outcomes.clone())))
     }
 
     /// Checks drafts as the gateway does before it stores them.
@@ -233,7 +251,14 @@ impl Setting {
         if let Some(cpu) = &told.mapper_limits.cpu {
             limits.cpu = units::duration(cpu).map_err(|error| format!("mapper_limits.cpu: {error}"))?;
         }
-        Ok(Self { partner, context, tables: Arc::new(tables), api, limits })
+        Ok(Self {
+            partner,
+            context,
+            tables: Arc::new(tables),
+            api,
+            limits,
+            partial: told.partial.unwrap_or(true),
+        })
     }
 
     fn call(&self) -> Call {

@@ -68,6 +68,9 @@ pub(super) struct CaseContext {
     pub media_type: Option<String>,
     /// Path, query and file name of the document.
     pub parameters: PairsForm,
+    /// Whether good units of a document are kept when others are rejected, as an operation's `partial` says; for
+    /// acknowledgements, and true where nothing is said.
+    pub partial: Option<bool>,
     /// What the operation grants beyond the defaults.
     pub mapper_limits: CaseLimits,
 }
@@ -146,11 +149,12 @@ fn read_one(folder: &Path) -> Result<Case, Error> {
     Ok(Case { name, folder: folder.to_owned(), direction, input, content, expected, context })
 }
 
-/// Only events in JSON go from-canonical. Where both files are JSON, what is in the first one decides.
+/// Only events in JSON go from-canonical. A document that is answered by one is acknowledged. Where both files are JSON, what is in the first one decides.
 fn direction(input: &Path, content: &[u8], expected: Option<&Path>) -> Direction {
     let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     if !is_json(input) {
-        return Direction::ToCanonical;
+        let answered = expected.is_some_and(|path| !is_json(path));
+        return if answered { Direction::Acknowledge } else { Direction::ToCanonical };
     }
     if expected.is_some_and(|path| !is_json(path)) {
         return Direction::FromCanonical;
@@ -219,7 +223,8 @@ mod tests {
     #[test]
     fn the_files_tell_which_way_a_case_maps() {
         let events = r#"[{"type": "order.released", "data": {}}]"#;
-        use Direction::{FromCanonical, ToCanonical};
+        use Direction::{Acknowledge, FromCanonical, ToCanonical};
+        assert_eq!(directions(&[("a/in.x12", "ISA"), ("a/out.x12", "ISA")]), [Acknowledge]);
         assert_eq!(directions(&[("a/in.x12", "ISA"), ("a/out.json", "[]")]), [ToCanonical]);
         assert_eq!(directions(&[("a/in.json", events), ("a/out.x12", "ISA")]), [FromCanonical]);
         assert_eq!(directions(&[("a/in.json", events), ("a/out.json", "{}")]), [FromCanonical]);

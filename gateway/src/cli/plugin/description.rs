@@ -60,8 +60,7 @@ pub enum Direction {
     ToCanonical,
     /// Events to a document.
     FromCanonical,
-    /// The outcomes of a group to its acknowledgement.
-    #[value(skip)]
+    /// A document to its functional acknowledgement
     Acknowledge,
 }
 
@@ -94,6 +93,8 @@ pub enum Language {
     Go,
     /// Zig, as a program for WASI
     Zig,
+    /// AssemblyScript, as a program for WASI
+    AssemblyScript,
 }
 
 impl fmt::Display for Language {
@@ -106,6 +107,7 @@ impl fmt::Display for Language {
             Self::Python => f.write_str("python"),
             Self::Go => f.write_str("go"),
             Self::Zig => f.write_str("zig"),
+            Self::AssemblyScript => f.write_str("assemblyscript"),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     damage::{Dice, damage, disturb},
     description::Direction,
     show,
-    test::{Given, Tried, document, give, give_document},
+    test::{Given, Tried, document, give, give_acknowledgement, give_document},
     written,
 };
 use crate::words::Draft;
@@ -116,7 +116,12 @@ pub(super) fn damaged(bench: &Bench<'_>, opened: &Opened, tried: &[Tried], copie
                 Some(given) => given,
                 None => continue,
             },
-            _ => {
+            Direction::Acknowledge => {
+                let (content, what) = damage(&one.case.content, &mut dice);
+                let document = document(opened, &one.case, Bytes::from(content));
+                (give_acknowledgement(bench, opened, document, setting).0, what)
+            }
+            Direction::ToCanonical => {
                 let (content, what) = damage(&one.case.content, &mut dice);
                 let content = Bytes::from(content);
                 let given =

@@ -1,5 +1,6 @@
 //! `crossdock plugin`: mappers on a developer's machine, by the production host.
 
+mod acknowledge;
 mod bench;
 pub mod build;
 mod cases;

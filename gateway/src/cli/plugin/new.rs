@@ -213,6 +213,7 @@ mod tests {
             (Language::Python, "python/template"),
             (Language::Go, "go/template"),
             (Language::Zig, "zig/template"),
+            (Language::AssemblyScript, "assemblyscript/template"),
         ];
         assert_eq!(rooms.len(), Language::value_variants().len());
         for (language, folder) in rooms {

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, FAILED, NO, USE,
+    DONE, FAILED, NO, USE, acknowledge,
     bench::{self, Bench, Opened, Setting},
     cases::{self, CaseContext},
     complain,
@@ -35,13 +35,13 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum)]
     direction: Option<Direction>,
     /// What the mapper is told: partner, sender, receiver, operation, version, stage, received_at, zone, media_type,
-    /// a control number by its name, or config.KEY.
+    /// partial, a control number by its name, or config.KEY.
     #[arg(long = "context", value_name = "KEY=VALUE")]
     context: Vec<String>,
     /// A folder of cross-reference tables, NAME.csv each; columns marked with `*` are the key.
     #[arg(long, value_name = "DIR")]
     tables: Option<PathBuf>,
-    /// JSON lines on standard output: event, document, reject, diagnostic, and last receipt.
+    /// JSON lines on standard output: event, document, acknowledgement, reject, diagnostic, and last receipt.
     #[arg(long)]
     json: bool,
 }
@@ -73,14 +73,14 @@ pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn R
     };
     let shown = Shown { json: args.json, opened: &opened };
     let direction = args.direction.or(told.direction).unwrap_or_else(|| direction(manifest, &content));
+    let document = |content| {
+        let media_type = told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads));
+        Document { media_type, content, parameters: told.parameters.0.clone() }
+    };
     match direction {
         Direction::FromCanonical => from_canonical(&bench, &opened, &setting, &content, &shown),
-        _ => {
-            let media_type =
-                told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads));
-            let document = Document { media_type, content, parameters: told.parameters.0.clone() };
-            to_canonical(&bench, &opened, &setting, document, &shown)
-        }
+        Direction::ToCanonical => to_canonical(&bench, &opened, &setting, document(content), &shown),
+        Direction::Acknowledge => acknowledge(&bench, &opened, &setting, document(content), &shown),
     }
 }
 
@@ -91,7 +91,7 @@ fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
         Ok(value) => written::is_events(&value) || value.get("specversion").is_some(),
         Err(_) => content.starts_with(b"{\"kind\":\"event\""),
     };
-    let only_out = !offers(mapper::Direction::ToCanonical);
+    let only_out = offers(mapper::Direction::FromCanonical) && !offers(mapper::Direction::ToCanonical);
     let both = offers(mapper::Direction::FromCanonical);
     if only_out || both && events() { Direction::FromCanonical } else { Direction::ToCanonical }
 }
@@ -114,8 +114,18 @@ fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContex
     Ok(told)
 }
 
-const KEYS: [&str; 9] =
-    ["partner", "sender", "receiver", "operation", "version", "stage", "received_at", "zone", "media_type"];
+const KEYS: [&str; 10] = [
+    "partner",
+    "sender",
+    "receiver",
+    "operation",
+    "version",
+    "stage",
+    "received_at",
+    "zone",
+    "media_type",
+    "partial",
+];
 
 fn tell(told: &mut CaseContext, key: &str, value: &str, manifest: &Manifest) -> Result<(), String> {
     let text = value.to_owned();
@@ -129,6 +139,10 @@ fn tell(told: &mut CaseContext, key: &str, value: &str, manifest: &Manifest) -> 
         "received_at" => told.received_at = Some(text),
         "zone" => told.zone = Some(text),
         "media_type" => told.media_type = Some(text),
+        "partial" => {
+            let wrong = || format!("--context partial={value}: true or false is needed");
+            told.partial = Some(value.parse().map_err(|_| wrong())?);
+        }
         number if manifest.control_numbers.iter().any(|known| known == number) => {
             if told.control_numbers.0.is_empty() {
                 told.control_numbers.0 =
@@ -167,11 +181,15 @@ fn to_canonical(
     shown: &Shown<'_>,
 ) -> anyhow::Result<u8> {
     let content = document.content.clone();
-    let Ran { value: Mapped { drafts, rejects, diagnostics }, usage, log } =
-        match bench.read_document(&opened.mapper, setting, document) {
-            Ok(ran) => ran,
-            Err(failure) => return Ok(shown.failure(&failure, "to-canonical", content.len())),
-        };
+    let read = bench.read_document(&opened.mapper, setting, document.clone());
+    let answer = acknowledge::after(bench, opened, setting, &document, read.as_ref().map(|ran| &ran.value));
+    let Ran { value: Mapped { drafts, rejects, diagnostics }, usage, log } = match read {
+        Ok(ran) => ran,
+        Err(failure) => {
+            shown.answer(answer);
+            return Ok(shown.failure(&failure, "to-canonical", content.len()));
+        }
+    };
     shown.log(&log);
     for reject in &rejects {
         shown.reject(reject);
@@ -205,8 +223,37 @@ fn to_canonical(
             anstream::println!("  {}\n", show::plain(&data).replace('\n', "\n  "));
         }
     }
+    shown.answer(answer);
     shown.receipt("to-canonical", "accepted", Some(&usage), usage.input_bytes, count);
     Ok(if rejects.is_empty() { DONE } else { NO })
+}
+
+/// The acknowledgement alone, as it would be sent.
+fn acknowledge(
+    bench: &Bench<'_>,
+    opened: &Opened,
+    setting: &Setting,
+    document: Document,
+    shown: &Shown<'_>,
+) -> anyhow::Result<u8> {
+    let length = document.content.len();
+    let read = bench.read_document(&opened.mapper, setting, document.clone());
+    let read = read.map(|ran| ran.value);
+    match acknowledge::ask(bench, opened, setting, &document, read.as_ref()) {
+        Err(failure) => Ok(shown.failure(&failure, "acknowledge", length)),
+        Ok(Ran { value, usage, log }) => {
+            shown.log(&log);
+            match value {
+                Some(answer) if shown.json => show::line("acknowledgement", show::document(&answer)),
+                Some(answer) => print_document(&answer)?,
+                None => {
+                    anstream::eprintln!("no acknowledgement: there is nothing in the document to answer to")
+                }
+            }
+            shown.receipt("acknowledge", "accepted", Some(&usage), usage.input_bytes, 0);
+            Ok(DONE)
+        }
+    }
 }
 
 fn from_canonical(
@@ -281,6 +328,24 @@ impl Shown<'_> {
                 self.receipt(direction, outcome, None, input_bytes, 0);
                 FAILED
             }
+        }
+    }
+
+    /// What the sender would be answered; none where the mapper writes no acknowledgements.
+    fn answer(&self, answer: Option<Result<Ran<Option<Document>>, Failure>>) {
+        match answer {
+            Some(Ok(Ran { value: Some(document), .. })) if self.json => {
+                show::line("acknowledgement", show::document(&document));
+            }
+            Some(Ok(Ran { value: Some(document), .. })) => {
+                let text = String::from_utf8_lossy(&document.content).replace("\r\n", "\n");
+                anstream::println!("acknowledgement   {}", show::plain(&document.media_type));
+                anstream::println!("  {}\n", show::plain(text.trim_end()).replace('\n', "\n  "));
+            }
+            Some(Err(failure)) => {
+                anstream::eprintln!("no acknowledgement: {}", show::failure_line(&failure));
+            }
+            Some(Ok(Ran { value: None, .. })) | None => {}
         }
     }
 

@@ -88,6 +88,7 @@ pub(super) fn outcome(failure: &Failure) -> &'static str {
         Failure::Nonsense { .. } => "nonsense",
         Failure::Overloaded => "overloaded",
         Failure::TooLong => "too-long",
+        Failure::Wasteful { .. } => "wasteful",
         Failure::Broken => "broken",
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, NO, USE,
+    DONE, NO, USE, acknowledge,
     bench::{self, Bench, Opened, Setting},
     cases::{self, Case},
     compare::{self, Difference},
@@ -161,7 +161,12 @@ fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
 pub(super) fn give(bench: &Bench<'_>, opened: &Opened, case: &Case, setting: &Setting) -> (Given, Usage) {
     match case.direction {
         Direction::FromCanonical => give_events(bench, opened, &case.content, setting),
-        _ => give_document(bench, opened, document(opened, case, case.content.clone()), setting),
+        Direction::ToCanonical => {
+            give_document(bench, opened, document(opened, case, case.content.clone()), setting)
+        }
+        Direction::Acknowledge => {
+            give_acknowledgement(bench, opened, document(opened, case, case.content.clone()), setting)
+        }
     }
 }
 
@@ -187,6 +192,27 @@ pub(super) fn give_document(
                 diagnostics: value.diagnostics,
             };
             (given, usage)
+        }
+        Err(failure) => (failed(failure), Usage::default()),
+    }
+}
+
+/// Gives a document to the mapper, and then how it ended. That there is no acknowledgement is an empty one.
+pub(super) fn give_acknowledgement(
+    bench: &Bench<'_>,
+    opened: &Opened,
+    document: Document,
+    setting: &Setting,
+) -> (Given, Usage) {
+    let read = bench.read_document(&opened.mapper, setting, document.clone()).map(|ran| ran.value);
+    match acknowledge::ask(bench, opened, setting, &document, read.as_ref()) {
+        Ok(Ran { value, usage, .. }) => {
+            let nothing = || Document {
+                media_type: document.media_type.clone(),
+                content: bytes::Bytes::new(),
+                parameters: Vec::new(),
+            };
+            (Given::Document(value.unwrap_or_else(nothing)), usage)
         }
         Err(failure) => (failed(failure), Usage::default()),
     }
@@ -268,7 +294,8 @@ fn differences(case: &Case, given: &Given) -> Vec<Difference> {
         (given, _) => {
             let expected = match case.direction {
                 Direction::FromCanonical => "a document".to_owned(),
-                _ => format!(
+                Direction::Acknowledge => "an acknowledgement".to_owned(),
+                Direction::ToCanonical => format!(
                     "{} events",
                     list(if parsed.is_array() { &parsed } else { &parsed["events"] }).len()
                 ),

@@ -457,6 +457,8 @@ fn accepted(
         mapper: MapperName::new("plain").unwrap(),
         mapper_digest: Digest::of(b"plain"),
         diagnostics: Vec::new(),
+        rejects: Vec::new(),
+        acknowledgement: None,
         events: vec![(event, destinations)],
         idempotency: None,
         parent: None,

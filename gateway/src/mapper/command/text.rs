@@ -2,18 +2,20 @@
 //!
 //! Canonical data passes through as it is written, so that no number goes through a float on our side.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use super::super::{
-    Failure, Recorded, Stage,
+    Failure, Outcome, Recorded, Stage,
     call::Context,
     clip,
     tables::Tables,
     wire::{DiagnosticOut, EventOut, LocationOut, MappedOut, RejectOut, WireSeverity},
 };
-use crate::words::{Document, Pairs};
+use crate::words::{Diagnostic, Document, Pairs};
 
 /// Longest complaint about an answer.
 const LONGEST: usize = 200;
@@ -96,6 +98,58 @@ pub(super) fn recorded(events: &[Recorded]) -> Bytes {
         })
         .collect();
     json(&events).into()
+}
+
+/// How a part ended, as a command gets it.
+#[derive(Serialize)]
+struct OutcomeText<'a> {
+    part: PartText<'a>,
+    accepted: bool,
+    diagnostics: Vec<NotedText<'a>>,
+    more: &'a Pairs,
+}
+
+#[derive(Serialize)]
+struct PartText<'a> {
+    index: u32,
+    unit: &'a str,
+    offset: u64,
+    /// Text; bytes that are not UTF-8 are read as Latin-1, so that each of them is a character.
+    envelope: Cow<'a, str>,
+}
+
+/// A diagnostic with what is known of its place.
+#[derive(Serialize)]
+struct NotedText<'a> {
+    #[serde(flatten)]
+    diagnostic: &'a Diagnostic,
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    more: &'a Pairs,
+}
+
+/// The standard input of a command that writes an acknowledgement.
+pub(super) fn outcomes(outcomes: &[Outcome]) -> Bytes {
+    let outcomes: Vec<_> = outcomes
+        .iter()
+        .map(|Outcome { part, accepted, diagnostics, more }| OutcomeText {
+            part: PartText {
+                index: part.index,
+                unit: &part.unit,
+                offset: part.offset,
+                envelope: match std::str::from_utf8(&part.envelope) {
+                    Ok(text) => Cow::Borrowed(text),
+                    Err(_) => part.envelope.iter().map(|byte| char::from(*byte)).collect(),
+                },
+            },
+            accepted: *accepted,
+            diagnostics: diagnostics
+                .iter()
+                .map(|(diagnostic, more)| NotedText { diagnostic, more })
+                .collect(),
+            more,
+        })
+        .collect();
+    json(&outcomes).into()
 }
 
 fn raw(json: &[u8]) -> Option<&RawValue> {

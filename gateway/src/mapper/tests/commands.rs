@@ -45,7 +45,7 @@ fn module(fields: &str, start: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-fn command_with(fields: &str, start: &str) -> Bytes {
+pub(super) fn command_with(fields: &str, start: &str) -> Bytes {
     let manifest = Manifest { writes: vec!["application/edi-x12".to_owned()], ..manifest() };
     with_manifest(&module(fields, start), &manifest).into()
 }
@@ -55,7 +55,7 @@ fn escaped(text: &[u8]) -> String {
 }
 
 /// A command that writes these to its standard output and error, and ends with this code.
-fn says(stdout: impl AsRef<[u8]>, stderr: impl AsRef<[u8]>, code: i32) -> Bytes {
+pub(super) fn says(stdout: impl AsRef<[u8]>, stderr: impl AsRef<[u8]>, code: i32) -> Bytes {
     let (stdout, stderr) = (stdout.as_ref(), stderr.as_ref());
     let fields = format!(
         r#"(data (i32.const 1024) "{}") (data (i32.const 65536) "{}")"#,

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::words::Time;
 
+mod acknowledge;
 mod admission;
 mod calls;
 mod commands;
@@ -30,6 +31,7 @@ struct Guest<'a> {
     fields: &'a str,
     to: &'a str,
     from: &'a str,
+    acknowledge: &'a str,
     exports: &'a str,
 }
 
@@ -37,7 +39,8 @@ const EMPTY: &str = "(global.get $empty)";
 
 impl Default for Guest<'_> {
     fn default() -> Self {
-        Self { imports: "", realloc: "", post: "", fields: "", to: EMPTY, from: EMPTY, exports: "" }
+        let (to, from, acknowledge) = (EMPTY, EMPTY, EMPTY);
+        Self { imports: "", realloc: "", post: "", fields: "", to, from, acknowledge, exports: "" }
     }
 }
 
@@ -50,6 +53,7 @@ impl Guest<'_> {
             .replace(";;FIELDS", self.fields)
             .replace(";;TO", self.to)
             .replace(";;FROM", self.from)
+            .replace(";;ACKNOWLEDGE", self.acknowledge)
             .replace(";;EXPORTS", self.exports);
         wat::parse_str(text).unwrap()
     }
@@ -114,13 +118,14 @@ struct House {
 
 impl House {
     fn new(workers: usize, byte_budget: usize, queue_per_partner: usize) -> Self {
-        Self::serving(workers, byte_budget, queue_per_partner, SERVED)
+        Self::serving(workers, byte_budget, queue_per_partner, false, SERVED)
     }
 
     fn serving(
         workers: usize,
         byte_budget: usize,
         queue_per_partner: usize,
+        bound_waste: bool,
         contracts: &'static [&'static Contract],
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -134,7 +139,7 @@ impl House {
         std::fs::write(&compiler, script).unwrap();
         std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let cache = folder.path().join("cache");
-        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner };
+        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner, bound_waste };
         let host = Host::serving(settings, contracts).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -60,8 +60,8 @@ fn a_panic_in_a_worker_costs_one_message() {
     let house = House::new(1, 64 << 20, 8);
     let mapper = house.load(Guest::default().wasm()).unwrap();
     let limits = roomy();
-    let work = |_: &Desk, _| -> Result<Ran<()>, Failure> { panic!("expected by the test") };
-    let failed = house.runtime.block_on(house.host.submit(&Arc::default(), &partner("a"), &limits, 7, work));
+    let work = |_: &Desk, _| -> (Usage, Result<Ran<()>, Failure>) { panic!("expected by the test") };
+    let failed = house.runtime.block_on(house.host.submit(&mapper.0, &partner("a"), &limits, 7, work));
     assert_eq!(failed, Err(Failure::Broken));
     house.map_with(&mapper, limits, b"x").unwrap();
     assert_eq!(house.host.desk.budget.left(), 64 << 20);
@@ -121,6 +121,22 @@ fn a_spent_byte_budget_is_overload_and_comes_back() {
 }
 
 #[test]
+fn a_partner_whose_messages_run_away_has_to_wait_and_its_neighbour_does_not() {
+    let house = House::serving(1, 64 << 20, 8, true, SERVED);
+    let mapper = house.load(to("(loop $again (br $again)) (unreachable)")).unwrap();
+    let runaway = |partner: &str| {
+        let call = call_of(partner, strict());
+        house.runtime.block_on(house.host.to_canonical(&mapper, call, document("x"))).unwrap_err()
+    };
+    let told = (0..40).map(|_| runaway("flood")).find(|failure| !matches!(failure, Failure::Limit { .. }));
+    assert!(matches!(told, Some(Failure::Wasteful { .. })), "{told:?}");
+    assert!(matches!(runaway("quiet"), Failure::Limit { .. }));
+    let fine = house.load(Guest::default().wasm()).unwrap();
+    let call = call_of("flood", roomy());
+    house.runtime.block_on(house.host.to_canonical(&fine, call, document("x"))).unwrap();
+}
+
+#[test]
 fn dropping_the_host_ends_its_threads() {
     let house = House::new(3, 1 << 20, 8);
     let weak = Arc::downgrade(&house.host.desk);
@@ -143,7 +159,8 @@ fn page_faults() -> i64 {
 fn a_warm_call_of_a_small_guest_costs_no_page_fault() {
     let house = House::new(1, 64 << 20, 8);
     let guest = "(memory.fill (i32.const 66000) (i32.const 1) (i32.const 60000)) (global.get $empty)";
-    let loaded = Arc::clone(&house.load(to(guest)).unwrap().0);
+    let mapper = house.load(to(guest)).unwrap();
+    let loaded = Arc::clone(&mapper.0);
     let limits = roomy();
     let work = move |desk: &Desk, abandoned: Arc<AtomicBool>| {
         let (told, document) = (call(limits), document("x"));
@@ -153,13 +170,15 @@ fn a_warm_call_of_a_small_guest_costs_no_page_fault() {
             let order = Order { tables, limits, ceiling, input_bytes: 1, abandoned };
             loaded.door.document_to_events(desk, order, &told.context, &document).value.map(|_| ())
         };
-        (0..50).try_for_each(|_| run())?;
-        let before = page_faults();
-        (0..1_000).try_for_each(|_| run())?;
-        Ok(Ran { value: page_faults() - before, usage: Usage::default(), log: Vec::new() })
+        let counted = || {
+            (0..50).try_for_each(|_| run())?;
+            let before = page_faults();
+            (0..1_000).try_for_each(|_| run())?;
+            Ok(Ran { value: page_faults() - before, usage: Usage::default(), log: Vec::new() })
+        };
+        (Usage::default(), counted())
     };
-    let ran =
-        house.runtime.block_on(house.host.submit(&Arc::default(), &partner("a"), &limits, 1, work)).unwrap();
+    let ran = house.runtime.block_on(house.host.submit(&mapper.0, &partner("a"), &limits, 1, work)).unwrap();
     // The machine may take a page of ours now and then; one fault a call would be a thousand.
     assert!(ran.value < 50, "{} page faults in 1,000 calls", ran.value);
 }

@@ -28,9 +28,11 @@ static V1_1: Contract = Contract {
     },
     check: |engine, code| {
         type From<'a> = (ContextIn<'a>, Vec<wire::RecordedIn<'a>>);
+        type Ended<'a> = (ContextIn<'a>, Vec<wire::OutcomeIn<'a>>);
         Ok(Exports {
             to_canonical: export::<ToParams<'_>, wire::ToResult>(engine, code, "to-canonical")?,
             from_canonical: export::<From<'_>, wire::FromResult>(engine, code, "from-canonical")?,
+            acknowledge: export::<Ended<'_>, wire::AcknowledgeResult>(engine, code, "acknowledge")?,
         })
     },
     to_canonical: |component, desk, order, context, document| {
@@ -40,6 +42,7 @@ static V1_1: Contract = Contract {
         unsafe { component.run::<ToParams<'_>, wire::ToResult>(desk, index, order, input) }
     },
     from_canonical: |_, _, _, _, _| Raw::failed(Failure::Broken),
+    acknowledge: |_, _, _, _, _| Raw::failed(Failure::Broken),
 };
 
 type ToParams<'a> = (ContextIn<'a>, wire::DocumentIn<'a>);
@@ -113,7 +116,8 @@ fn newer(to: &str, contract: &str) -> Bytes {
         .replace(";;IMPORTS", units)
         .replace(";;FIELDS", r#"(data (i32.const 3200) "k1")"#)
         .replace(";;TO", to)
-        .replace(";;FROM", EMPTY);
+        .replace(";;FROM", EMPTY)
+        .replace(";;ACKNOWLEDGE", EMPTY);
     let manifest =
         Manifest { name: MapperName::new("newer").unwrap(), contract: contract.to_owned(), ..manifest() };
     with_manifest(&wat::parse_str(text).unwrap(), &manifest).into()
@@ -125,7 +129,7 @@ fn older(to: &str) -> Bytes {
 
 #[test]
 fn mappers_of_two_versions_of_the_contract_run_side_by_side() {
-    let house = House::serving(2, 64 << 20, 8, BOTH);
+    let house = House::serving(2, 64 << 20, 8, false, BOTH);
     let data = |wasm: Bytes| {
         let drafts = house.map(wasm, roomy(), b"the document").unwrap().value.drafts;
         String::from_utf8_lossy(&drafts[0].data).chars().take(40).collect::<String>()
@@ -149,7 +153,7 @@ fn mappers_of_two_versions_of_the_contract_run_side_by_side() {
 
 #[test]
 fn a_mapper_is_held_to_the_version_that_it_names() {
-    let house = House::serving(1, 64 << 20, 8, BOTH);
+    let house = House::serving(1, 64 << 20, 8, false, BOTH);
     let told = |wasm: Bytes| house.load(wasm).unwrap_err().to_string();
     let mixed = told(newer(EMPTY, V1_0.name));
     assert!(mixed.starts_with("the mapper imports `crossdock:mapper/log@1.1.0`"), "{mixed}");

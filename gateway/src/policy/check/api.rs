@@ -11,7 +11,8 @@ use super::{
 use crate::{
     policy::{
         checked::{
-            Api, Binding, Grant, Idempotency, Layer, Operation, Select, SelectBy, Version, VersionState,
+            Acknowledge, Api, Binding, Grant, Idempotency, Layer, Operation, Select, SelectBy, Version,
+            VersionState,
         },
         raw::{Entry, Node, Span},
         report::{Finding, nearest},
@@ -321,6 +322,12 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let mode = fields.or(reader, "mode", Mode::Exchange, |r, n| {
         r.word(n, &[("exchange", Mode::Exchange), ("proxy", Mode::Proxy)])
     });
+    let partial_entry = fields.get("partial");
+    let partial = fields.or(reader, "partial", false, |r, n| r.boolean(n));
+    let acknowledge_entry = fields.get("acknowledge");
+    let acknowledge = fields.or(reader, "acknowledge", Acknowledge::No, |r, n| {
+        r.word(n, &[("answer", Acknowledge::Answer), ("no", Acknowledge::No)])
+    });
     let target_entry = fields.get("target");
     let target = target_entry.and_then(|entry| {
         let name = reader.parsed(&entry.value, TargetName::new)?;
@@ -344,13 +351,30 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
                 reader.push(finding.help("events reach a target by a subscription"), extra.at);
             }
         }
-        Mode::Proxy if target_entry.is_none() => {
-            reader.error(entry.at, "a proxy operation needs a target that answers");
+        Mode::Proxy => {
+            if target_entry.is_none() {
+                reader.error(entry.at, "a proxy operation needs a target that answers");
+            }
+            for extra in [partial_entry, acknowledge_entry].into_iter().flatten() {
+                let finding = Finding::error(format!("`{}` is for `mode: exchange`", extra.key));
+                reader.push(finding.help("the target's answer is the answer"), extra.at);
+            }
         }
-        Mode::Proxy => {}
     }
     let origin = reader.origin(entry.at);
-    Some((name?, Binding { origin, schema, media_types, mapper, mode, target, target_mapper, run }))
+    let binding = Binding {
+        origin,
+        schema,
+        media_types,
+        mapper,
+        mode,
+        partial,
+        acknowledge,
+        target,
+        target_mapper,
+        run,
+    };
+    Some((name?, binding))
 }
 
 fn media_type(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

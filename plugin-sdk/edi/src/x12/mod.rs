@@ -13,6 +13,7 @@
 //! assert_eq!(set.segments().get(1).unwrap().value(2), "88");
 //! ```
 
+mod acknowledge;
 mod check;
 mod delimiters;
 mod error;
@@ -23,6 +24,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use acknowledge::{Form, GUIDE_999, GroupAnswer, Headers, Remark, SetAnswer};
 pub use delimiters::{Delimiter, Delimiters, Terminator};
 pub use error::{Error, Finding, Severity};
 pub use read::Document;

@@ -198,11 +198,23 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Order`] outside of a group, [`WriteError::Delimiter`].
     pub fn set(&mut self, id: &str, control_number: &str) -> Result<(), WriteError> {
+        self.begin_set([id, control_number])
+    }
+
+    /// Begins a transaction set that names its implementation guide in ST03; the one before ends.
+    ///
+    /// # Errors
+    /// [`WriteError::Order`] outside of a group, [`WriteError::Delimiter`].
+    pub fn set_of_guide(&mut self, id: &str, control_number: &str, guide: &str) -> Result<(), WriteError> {
+        self.begin_set([id, control_number, guide])
+    }
+
+    fn begin_set<const N: usize>(&mut self, header: [&str; N]) -> Result<(), WriteError> {
         self.end_set()?;
         let group = self.group.as_mut().ok_or(WriteError::Order("a transaction set stands in a group"))?;
         group.1 += 1;
-        self.raw_segment("ST", [id, control_number])?;
-        self.set = Some((control_number.to_owned(), 1));
+        self.raw_segment("ST", header)?;
+        self.set = Some((header[1].to_owned(), 1));
         Ok(())
     }
 

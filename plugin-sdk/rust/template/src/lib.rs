@@ -5,7 +5,6 @@ use crossdock_mapper::{
     Context, Diagnostic, Event, Input, Location, Mapped, Mapper, Output, Recorded, Refusal,
     canonical::{
         Decimal, Identifier, Item, Line, LineStatus, OrderReleased, Quantity, Reference, ShipmentDispatched,
-        Time,
     },
     serde_json,
 };
@@ -54,7 +53,8 @@ impl Mapper for Warehouse {
             let place = Location::json_pointer("/shipmentId");
             return Err(Diagnostic::error("missing", "the shipment has no number").at(place).into());
         }
-        let dispatched = time(&confirmation.shipped_at, context.zone.as_deref());
+        let place = Location::json_pointer("/shippedAt");
+        let dispatched = context.time(&confirmation.shipped_at, place)?.actual();
         let shipment = ShipmentDispatched {
             shipment: confirmation.shipment_id.clone(),
             references: vec![Reference::new("order", &confirmation.order_id)],
@@ -87,17 +87,6 @@ impl Mapper for Warehouse {
         let release =
             serde_json::to_vec(&Release { order_id: &order.order, items }).expect("texts become JSON");
         Ok(Output::new("application/json", release).parameter("order", order.order))
-    }
-}
-
-/// A time that states its offset is a moment; one that does not stays local, in the partner's zone if the
-/// policy knows it.
-fn time(text: &str, zone: Option<&str>) -> Time {
-    let clock = text.split_once('T').map_or("", |(_, clock)| clock);
-    if clock.contains(['Z', '+', '-']) {
-        Time::at(text).actual()
-    } else {
-        Time::local(text).in_zone(zone.unwrap_or_default()).actual()
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crossdock_mapper::canonical::{Address, Carrier, Contact, Identifier, Party, Reference};
 
 use super::{Reading, slug};
-use crate::xml::{Node, excerpt};
+use crate::{encoding::excerpt, xml::Node};
 
 /// Segments whose fields the model has places for: their name, the field by which one is found again, and those fields.
-pub const KNOWN: [(&str, &str, &[&str]); 3] = [
+pub const KNOWN: [(&str, &str, &[&str]); 2] = [
     (
         "E1ADRM1",
         "PARTNER_Q",
@@ -31,7 +31,6 @@ pub const KNOWN: [(&str, &str, &[&str]); 3] = [
         ],
     ),
     ("E1EDT13", "QUALF", &["QUALF", "NTANF", "NTANZ", "NTEND", "NTENZ", "ISDD", "ISDZ", "IEDD", "IEDZ"]),
-    ("E1EDL37", "EXIDV", super::units::KNOWN),
 ];
 
 /// Partner functions (PARTNER_Q) and what the model calls them.
@@ -68,17 +67,22 @@ impl Reading<'_> {
     }
 
     fn party(&mut self, found: Node<'_>) -> Party {
-        let country = found.some("COUNTRY1");
-        let coded = country.filter(|code| {
-            let is_code = matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_uppercase());
-            if !is_code {
-                let what = format!("`{}` is no country code", excerpt(code, 30));
-                self.say("not-a-country", &what, found.place_of("COUNTRY1"));
+        let is_code =
+            |code: &String| matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        let mut lines: Vec<_> =
+            ["STREET1", "STREET2", "STREET3"].iter().filter_map(|field| found.some(field)).collect();
+        // What is no code has no place in the model but a line of the address.
+        let coded = match found.some("COUNTRY1") {
+            Some(name) if !is_code(&name) => {
+                let what = format!("`{}` is no country code", excerpt(&name, 30));
+                self.remark("not-a-country", &what, found.place_of("COUNTRY1"));
+                lines.push(name);
+                None
             }
-            is_code
-        });
+            code => code,
+        };
         let address = Address {
-            lines: ["STREET1", "STREET2", "STREET3"].iter().filter_map(|field| found.some(field)).collect(),
+            lines,
             city: found.some("CITY1"),
             region: found.some("REGION"),
             postal_code: found.some("POSTL_COD1"),
@@ -150,8 +154,12 @@ pub fn of_item(item: Node<'_>) -> Vec<Reference> {
     let mut put = |kind: &str, value: Option<String>, source: &str| {
         references.extend(value.map(|value| Reference::new(kind, value).source(source)));
     };
-    put("so", item.some("VGBEL"), "VGBEL");
-    put("so-line", item.set("VGPOS"), "VGPOS");
+    // V is a purchase order: of a stock transfer, the delivery comes from one.
+    let of_purchase = |order: Node<'_>| order.get("QUALF") == "V" && order.get("BELNR") == item.get("VGBEL");
+    let [order, line] =
+        if item.all("E1EDL43").any(of_purchase) { ["po", "po-line"] } else { ["so", "so-line"] };
+    put(order, item.some("VGBEL"), "VGBEL");
+    put(line, item.set("VGPOS"), "VGPOS");
     for order in item.all("E1EDL41").filter(|order| order.get("QUALI") == "001") {
         put("po", order.some("BSTNR"), "E1EDL41/BSTNR");
         put("po-line", order.set("POSEX"), "E1EDL41/POSEX");

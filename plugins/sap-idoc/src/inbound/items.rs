@@ -1,6 +1,6 @@
 //! Items of a delivery, with the sub-items of a batch split folded into the lots of the item that they split.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossdock_mapper::{
     canonical::{Extensions, Identifier, Item, Line, LineStatus, Lot, Quantity},
@@ -8,11 +8,11 @@ use crossdock_mapper::{
 };
 
 use super::{Reading, heading, put_rests, rest};
-use crate::xml::{Node, excerpt};
+use crate::{encoding::excerpt, xml::Node};
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "POSNR", "MATNR", "ARKTX", "EAN11", "KDMAT", "CHARG", "LFIMG", "VRKME", "ORMNG", "NTGEW", "BRGEW",
-    "GEWEI", "VOLUM", "VOLEH", "VFDAT", "HSDAT", "VGBEL", "VGPOS", "E1EDL41", "E1EDL43",
+    "GEWEI", "VOLUM", "VOLEH", "VFDAT", "HSDAT", "VGBEL", "VGPOS", "E1EDL41", "E1EDL43", "E1EDL11",
 ];
 /// Measures of an item: the model's name, the field and that of its unit.
 pub const MEASURES: &[(&str, &str, &str)] =
@@ -56,16 +56,32 @@ impl Reading<'_> {
             {
                 Some(main) => splits.push((main.get("POSNR"), item)),
                 None => {
+                    self.orphan(item, &by_number);
                     lines.insert(item.get("POSNR"), items.lines.len());
                     items.lines.push(self.line(item, told));
                 }
             }
         }
+        let own: Vec<_> = items.lines.iter().map(|line| of(line, told).clone()).collect();
+        let mut split_lines = BTreeSet::new();
         for (main, item) in splits {
-            let Some(line) = lines.get(main).and_then(|at| items.lines.get_mut(*at)) else { continue };
+            let Some(at) = lines.get(main).copied() else { continue };
+            let Some(line) = items.lines.get_mut(at) else { continue };
             self.fold(item, line, told);
+            split_lines.insert((main, at));
             let to = (main.to_owned(), item.get("CHARG").to_owned());
             items.split.insert(item.get("POSNR").to_owned(), to);
+        }
+        for (main, at) in split_lines {
+            let Some(own) = &own[at] else { continue };
+            let twice = own.value.checked_add(&own.value);
+            let total = of(&items.lines[at], told).as_ref().map(|total| &total.value);
+            if !own.value.is_zero()
+                && twice.zip(total).is_some_and(|(twice, total)| twice.compare(total).is_eq())
+            {
+                let what = "the item's own quantity is that of its batches together; both are counted";
+                self.remark("batch-total", what, by_number[main].place_of("LFIMG"));
+            }
         }
         if told == Told::Shipped {
             for line in &mut items.lines {
@@ -79,6 +95,15 @@ impl Reading<'_> {
         items
     }
 
+    /// An item that names another as the one above it, which is not there, is a line of its own.
+    fn orphan(&mut self, item: Node<'_>, by_number: &BTreeMap<&str, Node<'_>>) {
+        if let Some(above) = parent(item).filter(|above| !by_number.contains_key(above)) {
+            let what = format!("item {} is not in the delivery", excerpt(above, 30));
+            let field = if item.get("HIPOS") == above { "HIPOS" } else { "UECHA" };
+            self.remark("no-parent", &what, item.place_of(field));
+        }
+    }
+
     fn line(&mut self, item: Node<'_>, told: Told) -> Line {
         let quantity = self.quantity(item, "LFIMG", "VRKME");
         let mut line = Line {
@@ -86,6 +111,7 @@ impl Reading<'_> {
             item: trade_item(item),
             measures: self.measures(item, MEASURES),
             references: heading::of_item(item),
+            serials: serials(item, "E1EDL11"),
             extensions: leftovers(item, told),
             ..Line::default()
         };
@@ -109,6 +135,7 @@ impl Reading<'_> {
     fn fold(&mut self, item: Node<'_>, line: &mut Line, told: Told) {
         let quantity = self.quantity(item, "LFIMG", "VRKME");
         line.lots.push(self.lot(item, quantity.clone()));
+        line.serials.extend(serials(item, "E1EDL11"));
         let total = if told == Told::Shipped { &mut line.shipped } else { &mut line.ordered };
         if !add(total, quantity) {
             let what = "the quantity of this batch cannot be added to that of its item";
@@ -135,6 +162,16 @@ impl Reading<'_> {
         let (expiry, produced) = (self.day(item, "VFDAT"), self.day(item, "HSDAT"));
         Lot { number: item.get("CHARG").to_owned(), expiry, produced, quantity }
     }
+}
+
+/// The quantity that is told of.
+fn of(line: &Line, told: Told) -> &Option<Quantity> {
+    if told == Told::Shipped { &line.shipped } else { &line.ordered }
+}
+
+/// Serial numbers: segments E1EDL11 of an item, E1EDL46 of what a handling unit holds.
+pub fn serials(node: Node<'_>, segment: &str) -> Vec<String> {
+    node.all(segment).filter_map(|serial| serial.some("SERNR")).collect()
 }
 
 /// The item that a sub-item names as the one above it.
@@ -185,9 +222,10 @@ fn leftovers(item: Node<'_>, told: Told) -> Extensions {
     // A zero says that nothing stands above the item, or that no date is set.
     sap.retain(|name, value| {
         let zero = value.as_str().is_some_and(|text| text.bytes().all(|digit| digit == b'0'));
-        !(zero && matches!(name.as_str(), "HIPOS" | "UECHA" | "VFDAT" | "HSDAT"))
+        !(zero && matches!(name.as_str(), "HIPOS" | "UECHA" | "UEPOS" | "VFDAT" | "HSDAT"))
     });
     put_rests(&mut sap, item.all("E1EDL41"), "QUALI", &["QUALI", "BSTNR", "POSEX"]);
     put_rests(&mut sap, item.all("E1EDL43"), "QUALF", &["QUALF"]);
+    put_rests(&mut sap, item.all("E1EDL11"), "SERNR", &["SERNR"]);
     if sap.is_empty() { Extensions::new() } else { [("sap".to_owned(), Value::Object(sap))].into() }
 }

@@ -9,8 +9,8 @@ use crossdock_mapper::{
     serde_json::{Map, Value},
 };
 
-use super::{amount, kept};
-use crate::{units, write::Segment, xml::excerpt};
+use super::{KEYS, amount, kept, signed};
+use crate::{encoding::excerpt, units, write::Segment};
 
 /// Items of an order; what SAP told of them besides goes with them.
 pub fn ordered(delivery: &mut Segment, lines: &[Line], packs: &[Pack], number: &str) -> Result<(), Refusal> {
@@ -82,7 +82,7 @@ impl<'e> Writing<'e> {
     fn item(&mut self, delivery: &mut Segment, index: usize, line: &'e Line) {
         let quantity = if self.confirmed { line.shipped.as_ref() } else { line.ordered.as_ref() };
         let number = self.numbers.get(line.number.as_str()).cloned().unwrap_or_default();
-        let mut item = Segment::new("E1EDL24");
+        let mut item = Segment::from("E1EDL24", format!("/lines/{index}"));
         item.set("POSNR", number.as_str());
         product(&mut item, line);
         measures(&mut item, line);
@@ -104,13 +104,14 @@ impl<'e> Writing<'e> {
                 amount(&mut item, "LFIMG", "VRKME", quantity);
             }
         }
+        for serial in line.serials.iter().filter(|serial| !batches(line).any(|kept| has_serial(kept, serial)))
+        {
+            item.keyed("E1EDL11", "SERNR", serial);
+        }
         if self.confirmed && quantity.is_some() {
             item.keyed("E1EDL19", "QUALF", if split { "BAS" } else { "QUA" });
         }
-        if !self.confirmed {
-            let keys = [("E1EDL41", "QUALI"), ("E1EDL43", "QUALF")];
-            item.complete(kept(&line.extensions), &keys, &["E1EDL24"]);
-        }
+        item.complete(kept(&line.extensions), KEYS, &["E1EDL24"]);
         self.precise(&item, index);
         delivery.put(item);
         if split {
@@ -120,7 +121,7 @@ impl<'e> Writing<'e> {
 
     fn split(&mut self, delivery: &mut Segment, index: usize, line: &'e Line, main: &str) {
         for lot in &line.lots {
-            let mut item = Segment::new("E1EDL24");
+            let mut item = Segment::from("E1EDL24", format!("/lines/{index}"));
             let known =
                 batches(line).find(|kept| kept.get("CHARG").and_then(Value::as_str) == Some(&lot.number));
             let before = known.and_then(|kept| kept.get("POSNR")).and_then(Value::as_str).map(str::to_owned);
@@ -137,8 +138,9 @@ impl<'e> Writing<'e> {
             }
             if self.confirmed {
                 item.keyed("E1EDL19", "QUALF", "QUA");
-            } else if let Some(kept) = known {
-                item.complete(kept, &[], &[]);
+            }
+            if let Some(kept) = known {
+                item.complete(kept, KEYS, &[]);
             }
             self.precise(&item, index);
             delivery.put(item);
@@ -159,7 +161,7 @@ impl<'e> Writing<'e> {
 
     /// SAP's quantities have three places; to cut more of them would be another quantity.
     fn precise(&mut self, item: &Segment, index: usize) {
-        let value = item.get("LFIMG");
+        let value = item.get("LFIMG").trim_end_matches('-');
         let fraction = value.split_once('.').map_or("", |(_, fraction)| fraction);
         if fraction.get(3..).is_some_and(|more| more.bytes().any(|digit| digit != b'0')) {
             let what = format!("SAP's quantities have three places; {value} has more");
@@ -175,14 +177,17 @@ impl<'e> Writing<'e> {
             }
         }
         for (index, pack) in packs.iter().enumerate() {
-            let mut unit = Segment::new("E1EDL37");
-            unit.set("EXIDV", label(pack));
+            let mut unit = Segment::from("E1EDL37", format!("/packs/{index}"));
+            // Without a label SAP numbers it itself; one that stands in another has to have a name.
+            if !pack.identifiers.is_empty() || pack.parent.is_some() {
+                unit.set("EXIDV", label(pack));
+            }
             unit.set("VHILM", pack.source_kind.as_deref().unwrap_or_default());
             for (kind, field, of) in crate::inbound::UNIT_MEASURES {
                 for measure in pack.measures.iter().filter(|measure| measure.kind == *kind) {
                     let known = units::sap(measure.unit.as_deref(), measure.source_unit.as_deref());
                     if unit.get(of).is_empty() || unit.get(of) == known {
-                        unit.set(field, measure.value.as_str());
+                        unit.set(field, signed(&measure.value));
                         unit.set(of, known);
                     }
                 }
@@ -198,7 +203,7 @@ impl<'e> Writing<'e> {
                     self.say("no-line", &what, format!("/packs/{index}/contents"));
                     continue;
                 };
-                let mut segment = Segment::new("E1EDL44");
+                let mut segment = Segment::from("E1EDL44", format!("/packs/{index}/contents"));
                 // A part of an item; 3 is another handling unit.
                 segment.set("VELIN", "1");
                 segment.set("VBELN", number);
@@ -207,10 +212,13 @@ impl<'e> Writing<'e> {
                     amount(&mut segment, "VEMNG", "VEMEH", quantity);
                 }
                 segment.set("CHARG", content.lot.as_deref().unwrap_or_default());
+                for serial in &content.serials {
+                    segment.keyed("E1EDL46", "SERNR", serial);
+                }
                 unit.put(segment);
             }
             for inner in inner.get(pack.id.as_str()).into_iter().flatten() {
-                let mut segment = Segment::new("E1EDL44");
+                let mut segment = Segment::from("E1EDL44", format!("/packs/{index}"));
                 segment.set("VELIN", "3");
                 segment.set("EXIDV", label(inner));
                 unit.put(segment);
@@ -265,6 +273,16 @@ fn batches(line: &Line) -> impl Iterator<Item = &Map<String, Value>> {
     batches.into_iter().flatten().filter_map(Value::as_object)
 }
 
+/// Was the serial number told of this sub-item?
+fn has_serial(kept: &Map<String, Value>, serial: &str) -> bool {
+    let is = |segment: &Value| segment.get("SERNR").and_then(Value::as_str) == Some(serial);
+    match kept.get("E1EDL11") {
+        Some(Value::Array(segments)) => segments.iter().any(is),
+        Some(segment) => is(segment),
+        None => false,
+    }
+}
+
 fn product(item: &mut Segment, line: &Line) {
     let find = |scheme: &str| line.item.identifier(scheme).unwrap_or_default();
     let material =
@@ -289,7 +307,7 @@ fn measures(item: &mut Segment, line: &Line) {
         for measure in line.measures.iter().filter(|measure| measure.kind == *kind) {
             let known = units::sap(measure.unit.as_deref(), measure.source_unit.as_deref());
             if item.get(of).is_empty() || item.get(of) == known {
-                item.set(field, measure.value.as_str());
+                item.set(field, signed(&measure.value));
                 item.set(of, known);
             }
         }
@@ -304,17 +322,34 @@ fn references(item: &mut Segment, line: &Line) {
         });
         own.map_or("", |reference| reference.value.as_str())
     };
+    // Of a stock transfer the item comes from a purchase order, which is not the customer's.
+    let above = |kind: &str, field: &str| {
+        let found = line
+            .references
+            .iter()
+            .find(|reference| reference.kind == kind && reference.source_kind.as_deref() == Some(field));
+        found.map_or("", |reference| reference.value.as_str())
+    };
+    item.set("VGBEL", above("po", "VGBEL"));
+    item.set("VGPOS", above("po-line", "VGPOS"));
     item.set("VGBEL", of_item("so"));
     item.set("VGPOS", of_item("so-line"));
-    if let Some(order) = Reference::find(&line.references, "po") {
+    let of_customer = |kind: &str, field: &str| {
+        let mut found = line.references.iter().filter(|reference| reference.kind == kind);
+        found
+            .find(|reference| reference.source_kind.as_deref() != Some(field))
+            .map(|found| found.value.as_str())
+    };
+    if let Some(order) = of_customer("po", "VGBEL") {
         let segment = item.keyed("E1EDL41", "QUALI", "001");
         segment.set("BSTNR", order);
-        segment.set("POSEX", Reference::find(&line.references, "po-line").unwrap_or_default());
+        segment.set("POSEX", of_customer("po-line", "VGPOS").unwrap_or_default());
     }
 }
 
 /// SAP keeps a label that is a number with leading zeros, as long as the field.
 fn label(pack: &Pack) -> String {
-    let label = pack.identifiers.first().map_or(&pack.id, |id: &Identifier| &id.value);
+    let sscc = pack.identifiers.iter().find(|id| id.scheme == "sscc");
+    let label = sscc.or(pack.identifiers.first()).map_or(&pack.id, |id: &Identifier| &id.value);
     if label.bytes().all(|byte| byte.is_ascii_digit()) { format!("{label:0>20}") } else { label.clone() }
 }

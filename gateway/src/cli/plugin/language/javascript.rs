@@ -141,7 +141,7 @@ fn find(
     }
 }
 
-fn node(machine: &dyn Machine) -> Result<String, String> {
+pub(super) fn node(machine: &dyn Machine) -> Result<String, String> {
     machine.run("node", &["--version"], ASK).map(|said| said.trim().to_owned())
 }
 

@@ -1,6 +1,7 @@
 //! Languages that mappers are written in, one room each: where its toolchain comes from, how a folder is compiled,
 //! what it is compiled from, and a small mapper to begin with.
 
+mod assemblyscript;
 mod c;
 pub(super) mod contract;
 mod go;
@@ -41,6 +42,7 @@ pub(super) fn room(language: Language) -> &'static dyn Room {
         Language::Python => &python::Python,
         Language::Go => &go::Go,
         Language::Zig => &zig::Zig,
+        Language::AssemblyScript => &assemblyscript::AssemblyScript,
     }
 }
 
