@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tracing::{Instrument, info_span};
 
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
     canonical::{Canon, Origin},
     contract::{self, Match, Schema, Selected, split_version},
     deliver,
-    journal::{Accepted, Appended, Destination, Journal, MessageRecord},
+    journal::{Accepted, Appended, Destination, Journal},
     mapper::{Call, Context, Failure, Host, Mapped, Reject, Stage},
     observe::Metrics,
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
     refusal::{self, Refusal},
-    server::{Answering, Handler},
+    server::{self, Answering, Handler},
     spool::{Held, Spool},
     throttle::{Limiter, Places},
     words::{
@@ -32,10 +32,12 @@ mod acknowledge;
 mod admit;
 mod canary;
 mod keys;
+mod own;
 mod proxy;
 mod trace;
 
 pub use keys::KeysInUse;
+pub use own::Followers;
 
 use admit::{Payload, ScopeKeys, authenticate, length, prove, scopes, throttle};
 use keys::InUse;
@@ -47,7 +49,7 @@ const JSON_DEPTH: usize = 64;
 /// Longest `Idempotency-Key`.
 const KEY_BYTES: usize = 255;
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<server::Body>;
 
 /// Everything that serves requests; one for each process.
 pub struct Gateway {
@@ -77,6 +79,10 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Idempotency keys whose first request is being served.
     pub keys: KeysInUse,
+    /// Partners that follow their events.
+    pub followers: Followers,
+    /// True once the gateway stops.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl Handler for Gateway {
@@ -133,8 +139,8 @@ async fn serve(
     let length = length(&head, &body);
     let permit = throttle(gateway, policies, &caller, &found, length, now)?;
     trace.shadowed.extend(permit.shadowed.iter().map(ToString::to_string));
-    if let Some(id) = own_message(&head) {
-        return message(gateway, &caller, id, &permit).await;
+    if let Some(asked) = own::asked(&head, &found)? {
+        return own::answer(gateway, caller, asked, permit).await;
     }
     let (operation, parameters) = operation(found)?;
     trace.operation = Some(Arc::clone(&operation));
@@ -308,7 +314,7 @@ async fn exchange(
             let in_use = InUse::new(gateway, operation, &inbound, &digest, key, now).await?;
             if let Some(receipt) = &in_use.remembered {
                 trace.events = receipt.events.len();
-                return Ok(receipt_answer(receipt, true));
+                return Ok(receipt_answer(policies, receipt, true));
             }
             Some(in_use)
         }
@@ -352,13 +358,14 @@ async fn exchange(
         acknowledgement,
         events,
         idempotency: in_use.as_ref().map(|in_use| in_use.idempotency.clone()),
+        parent: None,
     };
     match gateway.journal.append(accepted).await? {
-        Appended::Stored(receipt) => Ok(receipt_answer(&receipt, false)),
+        Appended::Stored(receipt) => Ok(receipt_answer(policies, &receipt, false)),
         Appended::Remembered(before) => {
             let asked = in_use.map(|in_use| in_use.idempotency.fingerprint);
             if asked == Some(before.fingerprint) {
-                Ok(receipt_answer(&before.receipt, true))
+                Ok(receipt_answer(policies, &before.receipt, true))
             } else {
                 Err(Refusal::KeyReused)
             }
@@ -455,40 +462,10 @@ fn refused(mapping: &Mapping, failure: Failure) -> Refusal {
     Refusal::Mapper { name: mapping.title(), failure, rule: mapping.rule.clone() }
 }
 
-/// `GET /messages/{id}`: what became of a message, for the partner that sent it.
-fn own_message(head: &Parts) -> Option<&str> {
-    let id = head.uri.path().strip_prefix("/messages/")?;
-    (head.method == Method::GET && !id.contains('/')).then_some(id)
-}
-
-async fn message(gateway: &Gateway, caller: &Caller, id: &str, permit: &Permit) -> Result<Answer, Refusal> {
-    let id: MessageId = id.parse().map_err(|_| Refusal::NoMessage)?;
-    let found = gateway.journal.message(id).await?;
-    let found = found.filter(|found| found.summary.partner == caller.partner).ok_or(Refusal::NoMessage)?;
-    let mut answer = plain(StatusCode::OK, "application/json", partner_view(&found).to_string().into());
-    problem::write_limits(answer.headers_mut(), &permit.limits);
-    Ok(answer)
-}
-
-/// A message as its sender may see it: no target's answers, no other partner's names.
-fn partner_view(found: &MessageRecord) -> serde_json::Value {
-    let problem: Option<serde_json::Value> =
-        found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let deliveries: Vec<_> = found
-        .deliveries
-        .iter()
-        .map(|delivery| {
-            serde_json::json!({ "event": delivery.event, "type": delivery.kind, "state": delivery.state,
-                "attempts": delivery.attempts, "ended_at": delivery.ended_at })
-        })
-        .collect();
-    serde_json::json!({ "message": found.summary, "receipt": found.receipt, "problem": problem, "deliveries": deliveries })
-}
-
-fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
+fn receipt_answer(policies: &Snapshot, receipt: &Receipt, replayed: bool) -> Answer {
     let body = serde_json::to_vec(receipt).expect("a receipt has only strings and numbers");
     let mut answer = plain(StatusCode::ACCEPTED, "application/json", body.into());
-    if let Ok(location) = HeaderValue::from_str(&format!("/messages/{}", receipt.message_id)) {
+    if let Ok(location) = HeaderValue::from_str(&own::place(policies, receipt.message_id)) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     if replayed {
@@ -498,7 +475,7 @@ fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
 }
 
 fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(content));
+    let mut answer = Response::new(server::Body::from(content));
     *answer.status_mut() = status;
     if let Ok(value) = HeaderValue::from_str(media_type) {
         answer.headers_mut().insert(header::CONTENT_TYPE, value);

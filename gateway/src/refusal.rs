@@ -130,6 +130,15 @@ pub enum Refusal {
         /// Whether it may work later.
         retryable: bool,
     },
+    /// The partners' own door was asked for something that it does not understand.
+    #[error("{0}")]
+    Asked(String),
+    /// The event to go on from is not there, or not this partner's.
+    #[error("the event to go on from is not there")]
+    NoCursor,
+    /// Too many follow their events already.
+    #[error("too many follow their events")]
+    TooManyFollowers,
     /// The gateway stops.
     #[error("the gateway is stopping")]
     Stopping,
@@ -307,6 +316,11 @@ impl Refusal {
                 Target,
                 *retryable,
             ),
+            Self::Asked(_) => (400, "asked-wrongly", "The question cannot be read", Caller, false),
+            Self::NoCursor => (410, "no-cursor", "The event to go on from is not kept", Caller, false),
+            Self::TooManyFollowers => {
+                (503, "too-many-followers", "Too many follow their events already", Gateway, true)
+            }
             Self::Stopping => (503, "stopping", "The gateway is stopping", Gateway, true),
             Self::NoMessage => (404, "no-message", "There is no such message", Caller, false),
             Self::Mode(Mode::Exchange) => {

@@ -10,14 +10,14 @@ use anyhow::Context as _;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    admin::{Admin, Token},
+    admin::{Admin, Jobs, Token},
     audit,
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
     mapper::{self, Host},
     observe::Metrics,
-    pipeline::{Gateway, KeysInUse},
+    pipeline::{Followers, Gateway, KeysInUse},
     policy::{self, KeySets, Policies, Registry, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
@@ -127,6 +127,7 @@ impl Running {
             random: Arc::clone(&random),
             timer: Arc::new(deliver::runner::RuntimeTimer(Arc::clone(&clock))),
         });
+        let stop = watch::Sender::new(false);
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
         let limiter = Limiter::open(&data.join("quotas"), clock.now());
@@ -146,6 +147,8 @@ impl Running {
             ids: Arc::clone(&ids),
             metrics: Arc::clone(&metrics),
             keys: KeysInUse::default(),
+            followers: Followers::default(),
+            stop: stop.subscribe(),
         });
 
         let limits = server::Limits {
@@ -167,14 +170,13 @@ impl Running {
             metrics,
             clock,
             random,
-            host,
-            canon,
-            ids,
             shadowing: tokio::sync::Mutex::default(),
             token,
+            gateway: Arc::clone(&gateway),
+            jobs: Jobs::default(),
+            stop: stop.subscribe(),
         });
 
-        let stop = watch::Sender::new(false);
         let (failed_sender, failed) = watch::channel(false);
         let drain = settings.limits.drain;
         let mut tasks = vec![

@@ -8,11 +8,13 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -22,7 +24,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -34,7 +36,52 @@ mod tls;
 pub use tls::Tls;
 
 /// The answer to one request, later.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Full<Bytes>),
+    /// Parts as they come, until the sender is dropped. The channel's bound is all that waits for a slow reader.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl From<Bytes> for Body {
+    fn from(content: Bytes) -> Self {
+        Self::Whole(Full::new(content))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(content) => Pin::new(content).poll_frame(context),
+            Self::Stream(parts) => {
+                parts.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(part))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(content) => content.is_end_stream(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(content) => content.size_hint(),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// Answers requests. It never fails: a failure is an answer too.
 pub trait Handler: Send + Sync + 'static {

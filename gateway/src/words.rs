@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+mod form;
 mod ids;
 pub mod json;
 mod name;
@@ -13,6 +14,7 @@ mod proof;
 mod time;
 pub mod webhook;
 
+pub use form::decode_form;
 pub use ids::{EventId, IdSource, MessageId, Random, SystemRandom};
 pub use name::{
     ApiName, EstateName, InvalidName, MapperName, OperationName, PartnerName, SubscriptionName, TargetName,

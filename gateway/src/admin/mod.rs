@@ -4,31 +4,34 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    canonical::Canon,
     deliver::Runner,
     journal::{self, Journal},
-    mapper::Host,
     observe::{CredentialLabels, Metrics, TargetLabels},
+    pipeline::Gateway,
     policy::Policies,
-    server::{Answering, Handler},
-    words::{Clock, IdSource, Peer, Random},
+    server::{Answering, Body, Handler},
+    words::{Clock, Peer, Random, decode_form},
 };
 
 mod again;
 mod api;
 pub mod bundle;
+mod exceptions;
+mod jobs;
 mod mappers;
 mod shadow;
 #[cfg(test)]
 mod tests;
 mod view;
+
+pub use jobs::Jobs;
 
 /// The OpenAPI description of this API.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -39,7 +42,7 @@ const TOKEN_CHARS: usize = 32;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Body>;
 
 /// Answers operators.
 pub struct Admin {
@@ -55,16 +58,16 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
-    /// Runs mappers, for what is mapped again.
-    pub host: Arc<Host>,
-    /// The canonical check, for the same.
-    pub canon: Arc<Canon>,
-    /// Identifiers, for the same; they are never stored.
-    pub ids: Arc<IdSource>,
     /// Held while two mappers are compared: one comparison at a time.
     pub shadowing: tokio::sync::Mutex<()>,
     /// Who may ask; none on a Unix socket, whose mode already says so.
     pub token: Option<Token>,
+    /// The partners' side of the house: its canonical check, identifiers and mappers.
+    pub gateway: Arc<Gateway>,
+    /// Work that takes longer than a request.
+    pub jobs: Jobs,
+    /// True once the gateway stops: who waits for something is answered at once.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// The admin token: 256 random bits in a file of mode 0600.
@@ -178,7 +181,7 @@ impl Handler for Admin {
     }
 }
 
-async fn serve(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn serve(admin: &Arc<Admin>, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
     own_address(&head.headers)?;
     let path = head.uri.path();
@@ -269,7 +272,7 @@ async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
 }
 
 fn text(status: StatusCode, kind: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Body::from(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -283,8 +286,8 @@ fn query(text: &str) -> Result<Value, Refusal> {
     let mut object = serde_json::Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value =
-            decode(value).ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
+        let value = decode_form(value)
+            .ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
         let value = match name {
             "limit" | "after" | "wait" => value
                 .parse::<u64>()
@@ -301,22 +304,4 @@ fn query(text: &str) -> Result<Value, Refusal> {
         object.insert(name.to_owned(), value);
     }
     Ok(Value::Object(object))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = rest.get(..2)?;
-                rest = &rest[2..];
-                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }

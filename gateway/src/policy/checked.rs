@@ -574,6 +574,8 @@ pub enum Stuck {
     Hold,
     /// They go on; the order is given up.
     Skip,
+    /// A later event of the same type and keys takes its place.
+    LatestWins,
 }
 
 /// A binding of event types to a target and its mapper.

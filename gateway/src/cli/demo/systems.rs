@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::{
     sync::watch,
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    server::{self, Answering, Handler, Limits, Listener},
+    server::{self, Answering, Body, Handler, Limits, Listener},
     words::Peer,
 };
 
@@ -47,7 +47,7 @@ impl Handler for Inbox {
             let text = String::from_utf8_lossy(&body).into_owned();
             let arrived = Arrived { at: Instant::now(), text };
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
-            Response::new(Full::new(Bytes::new()))
+            Response::new(Body::from(Bytes::new()))
         })
     }
 }

@@ -246,6 +246,9 @@ fn operation(
     Some((name?, operation))
 }
 
+/// Where partners ask the gateway itself about their messages and events.
+const OWN: &str = ".crossdock";
+
 /// `POST /shipments/confirmations`.
 fn route(text: &str) -> Result<(String, String), String> {
     const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -272,6 +275,9 @@ fn route(text: &str) -> Result<(String, String), String> {
                 "`{}` is not a segment of a path: letters, digits, `-`, `_`, `.`, `~`, or `{{name}}`",
                 clip(segment)
             ));
+        }
+        if names.is_empty() && segment == OWN && rest.starts_with(segment) {
+            return Err(format!("what lies below `/{OWN}` is the gateway's own"));
         }
         if let Some(parameter) = parameter {
             if names.contains(&parameter) {
