@@ -89,7 +89,8 @@ impl Values<'_> {
             let keys = of_name(self.keys, name, |(of, _)| of);
             for (index, element) in segment.elements().enumerate() {
                 let n = index + 1;
-                let bound = bounds.iter().find(|(_, at, _)| *at == n).map_or(BYTES_MAX, |(_, _, bound)| *bound);
+                let bound =
+                    bounds.iter().find(|(_, at, _)| *at == n).map_or(BYTES_MAX, |(_, _, bound)| *bound);
                 if element.length() > bound && element.value().len() > bound {
                     let message = format!("{} bytes, and {bound} are allowed here", element.value().len());
                     problems.error(segment, n, "element-too-long", "5", message);
@@ -265,13 +266,18 @@ impl<'d> Reading<'d> {
     }
 
     /// Hands over what nobody asked for.
+    ///
+    /// Segments of the same key are told apart by their number: the second is `key[2]`.
     pub fn leave(self, key: &str, left: &mut Left) {
+        let nth = left.read.entry(key.to_owned()).or_insert(0);
+        *nth += 1;
+        let key = &numbered(key, *nth);
         for (index, element) in self.segment.elements().enumerate() {
             let n = index + 1;
             let used = n < 64 && self.used & (1 << n) != 0;
             let value = element.value();
             if !used && !value.is_empty() {
-                left.element(key, n, value.into_owned());
+                left.elements.insert(format!("{key}/{n}"), value.into_owned());
             }
         }
     }
@@ -290,6 +296,8 @@ const LOOKED_THROUGH: usize = 32;
 #[derive(Clone, Default)]
 pub struct Left {
     elements: BTreeMap<String, String>,
+    /// How many segments of a key were read, whether anything was left of them or not.
+    read: BTreeMap<String, usize>,
     /// Where to go on counting the likes of a place that many stand at.
     counted: BTreeMap<String, usize>,
     segments: Vec<Vec<String>>,
@@ -333,13 +341,16 @@ impl Left {
         self.len() == 0 && self.values.is_empty()
     }
 
-    /// Takes over what was left elsewhere.
+    /// Takes over what was left elsewhere, of segments that come after its own.
     pub fn merge(&mut self, other: Self) {
         for (place, value) in other.elements {
-            match place.rsplit_once('/').and_then(|(key, n)| Some((key, n.parse().ok()?))) {
-                Some((key, n)) => self.element(key, n, value),
-                None => drop(self.elements.insert(place, value)),
-            }
+            let Some((key, n)) = place.rsplit_once('/') else { continue };
+            let (key, nth) = number_of(key);
+            let before = self.read.get(key).copied().unwrap_or_default();
+            self.elements.insert(format!("{}/{n}", numbered(key, before + nth)), value);
+        }
+        for (key, count) in other.read {
+            *self.read.entry(key).or_insert(0) += count;
         }
         self.segments.extend(other.segments);
         self.values.extend(other.values);
@@ -380,6 +391,18 @@ impl Left {
         }
         extensions
     }
+}
+
+/// The key of the nth segment that has it.
+pub(crate) fn numbered(key: &str, nth: usize) -> String {
+    if nth > 1 { format!("{key}[{nth}]") } else { key.to_owned() }
+}
+
+/// A key without the number of its segment, and that number.
+fn number_of(key: &str) -> (&str, usize) {
+    let numbered = key.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+    let read = numbered.and_then(|(key, nth)| Some((key, nth.parse().ok()?)));
+    read.unwrap_or((key, 1))
 }
 
 /// As much of a sender's value as a message can hold.

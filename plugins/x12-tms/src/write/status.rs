@@ -94,9 +94,9 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
     if let Some(stop) = &milestone.stop {
         sheet.row(&kept, "L11*QN", "L11", [stop, "QN"]);
     }
+    weights(&mut sheet, &kept, milestone.totals.as_ref())?;
     sheet.kept_segments(&kept, &[]);
     orders(&mut sheet, &kept, &milestone.references);
-    weights(&mut sheet, &kept, milestone.totals.as_ref())?;
     Ok(sheet)
 }
 
