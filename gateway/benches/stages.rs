@@ -34,6 +34,7 @@ fn main() {
         workers: 1,
         byte_budget: 256 << 20,
         queue_per_partner: 64,
+        bound_waste: false,
     })
     .expect("a host starts");
     let wasm: Bytes = std::fs::read(wasm).expect("the mapper can be read").into();

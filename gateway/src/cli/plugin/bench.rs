@@ -112,9 +112,13 @@ impl<'a> Bench<'a> {
 
     /// Starts a host whose code is made for something else than traffic.
     pub fn making(tools: Tools<'a>, code: Code) -> anyhow::Result<Self> {
-        let places = Places::usual()?;
+        Self::within(tools, code, Places::usual()?.compiled)
+    }
+
+    /// Starts a host with its folder of compiled mappers.
+    pub fn within(tools: Tools<'a>, code: Code, cache: PathBuf) -> anyhow::Result<Self> {
         let settings = Settings {
-            cache: places.compiled,
+            cache,
             compiler: env::current_exe()?,
             workers: 1,
             byte_budget: BUDGET,
@@ -170,6 +174,12 @@ impl<'a> Bench<'a> {
         let mapper = other.runtime.block_on(other.host.load(opened.wasm.clone()))?;
         let again = Opened { mapper, wasm: opened.wasm.clone(), folder: opened.folder.clone() };
         Ok((other, again))
+    }
+
+    /// Lets the host admit and compile a mapper that has no file.
+    pub fn open_bytes(&self, wasm: Bytes) -> Result<Opened, LoadError> {
+        let mapper = self.runtime.block_on(self.host.load(wasm.clone()))?;
+        Ok(Opened { mapper, wasm, folder: None })
     }
 
     /// Maps a document to drafts.
@@ -316,6 +326,11 @@ impl Setting {
     /// What the mapper may use.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// The same for an API and its tables.
+    pub fn within(self, api: ApiName, tables: Arc<Tables>) -> Self {
+        Self { api, tables, ..self }
     }
 
     fn call(&self) -> Call {
