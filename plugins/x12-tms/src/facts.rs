@@ -133,7 +133,8 @@ impl Facts {
             self.equipment.push(Equipment::default());
             self.equipment.len() - 1
         });
-        reading.leave("M7", &mut self.left);
+        let first = seals.first().map(String::as_str).unwrap_or_default();
+        reading.leave(&format!("M7*{first}"), &mut self.left);
         self.equipment[of].seals.extend(seals);
     }
 

@@ -63,6 +63,8 @@ struct Loop<'d> {
     level: Level,
     /// The loop that it stands in, whose facts are its own too.
     parent: Option<usize>,
+    /// The PRF or CD3.
+    begin: Option<Segment<'d>>,
     facts: Facts,
     /// What loops below say that have no status: it is of this loop's statuses, and of no other loop's.
     below: Facts,
@@ -105,7 +107,7 @@ impl<'d> Report<'d> {
     }
 
     /// A package (CD3) or an order (PRF) has statuses of its own, and so has a package of an order.
-    fn begin_within(&mut self, segment: Segment<'_>) {
+    fn begin_within(&mut self, segment: Segment<'d>) {
         let level = if segment.name() == "PRF" { Level::Order } else { Level::Package };
         let since_shipment = self.loops.iter().rposition(|open| open.level == Level::Shipment);
         let holds = |open: &Loop<'_>| match level {
@@ -114,14 +116,7 @@ impl<'d> Report<'d> {
         };
         let from = since_shipment.unwrap_or_default();
         let parent = self.loops[from..].iter().rposition(holds).map(|at| from + at);
-        let mut open = Loop { level, parent, ..Loop::default() };
-        let mut reading = Reading::of(segment);
-        if level == Level::Order {
-            let order = reading.some(1).map(|value| Reference::new("po", value).source("PRF/1"));
-            open.facts.references.extend(order);
-        }
-        reading.leave(segment.name(), &mut open.facts.left);
-        self.loops.push(open);
+        self.loops.push(Loop { level, parent, begin: Some(segment), ..Loop::default() });
     }
 
     fn beginning(&mut self, segment: Segment<'d>, problems: &mut Problems<'_>) {
@@ -172,7 +167,11 @@ impl<'d> Report<'d> {
                 told[parent] = true;
             }
         }
-        for at in (0..self.loops.len()).filter(|at| !told[*at]) {
+        for (at, told) in told.into_iter().enumerate() {
+            self.loops[at].finish(told);
+            if told {
+                continue;
+            }
             let mut around = self.loops[at].parent;
             while let Some(index) = around.filter(|index| self.loops[*index].statuses.is_empty()) {
                 around = self.loops[index].parent;
@@ -211,6 +210,28 @@ impl<'d> Report<'d> {
 }
 
 impl Loop<'_> {
+    /// Reads the segment that it begins with. Where nobody tells of the loop itself, the segment is kept as it is.
+    fn finish(&mut self, told: bool) {
+        let Some(begin) = self.begin else { return };
+        let mut first = Facts::default();
+        let source = if told { "PRF/1" } else { "PRF" };
+        if self.level == Level::Order && begin.has(1) {
+            first.references.push(Reference::new("po", begin.value(1)).source(source));
+        }
+        match told {
+            true => {
+                let mut reading = Reading::of(begin);
+                if self.level == Level::Order {
+                    reading.take(1);
+                }
+                reading.leave(begin.name(), &mut first.left);
+            }
+            false => first.left.segment(begin),
+        }
+        first.merge(std::mem::take(&mut self.facts));
+        self.facts = first;
+    }
+
     fn segment(
         &mut self,
         segment: Segment<'_>,

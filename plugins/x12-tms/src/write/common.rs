@@ -79,8 +79,19 @@ pub fn equipment(sheet: &mut Sheet, kept: &Kept<'_>, equipment: &[Equipment]) {
             values[21] = piece.type_code.clone().unwrap_or_default();
             sheet.row(kept, &format!("N7*{number}"), "N7", values);
         }
-        for seals in piece.seals.chunks(4) {
-            sheet.row(kept, "M7", "M7", seals);
+        seals(sheet, kept, &piece.seals);
+    }
+}
+
+/// M7, four seals at a time; one of which something was kept begins another.
+pub fn seals(sheet: &mut Sheet, kept: &Kept<'_>, seals: &[String]) {
+    let key = |seal: &String| format!("M7*{seal}");
+    let mut from = 0;
+    for to in 1..=seals.len() {
+        let goes_on = to < seals.len() && to - from < 4 && !kept.has(&key(&seals[to]));
+        if !goes_on {
+            sheet.row(kept, &key(&seals[from]), "M7", &seals[from..to]);
+            from = to;
         }
     }
 }
