@@ -412,3 +412,52 @@ pub fn excerpt(text: &str) -> String {
         .map(|character| if character.is_control() { '\u{FFFD}' } else { character })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crossdock_edi::x12::Document;
+
+    use super::*;
+
+    /// What is left of the segments of a set, where nobody asks for their second element.
+    fn left_of(segments: &str) -> Left {
+        let text = format!("ST*214*0001~{segments}SE*9*0001~");
+        let document = Document::read(text.as_bytes()).unwrap();
+        let mut left = Left::default();
+        for set in document.sets() {
+            for segment in set.segments().iter().filter(|segment| segment.name() == "M7") {
+                let mut reading = Reading::of(segment);
+                reading.take(1);
+                reading.leave("M7", &mut left);
+            }
+        }
+        left
+    }
+
+    fn places(left: &Left) -> Vec<(&str, &str)> {
+        left.elements.iter().map(|(place, value)| (place.as_str(), value.as_str())).collect()
+    }
+
+    #[test]
+    fn what_is_left_of_segments_with_one_key_is_told_apart_by_their_number() {
+        let left = left_of("M7*A*SH~M7*B~M7*C*SH~");
+        assert_eq!(places(&left), [("M7/2", "SH"), ("M7[3]/2", "SH")]);
+    }
+
+    #[test]
+    fn what_is_left_elsewhere_is_counted_on() {
+        let mut left = left_of("M7*A*SH~M7*B~");
+        left.merge(left_of("M7*C*CA~M7*D*CU~"));
+        assert_eq!(places(&left), [("M7/2", "SH"), ("M7[3]/2", "CA"), ("M7[4]/2", "CU")]);
+    }
+
+    #[test]
+    fn many_values_of_one_place_are_all_kept() {
+        let mut left = Left::default();
+        for value in 0..1000 {
+            left.element("NTE", 3, value.to_string());
+            left.element("NTE", 3, "0".to_owned());
+        }
+        assert_eq!(left.elements.len(), 1000);
+    }
+}
