@@ -266,30 +266,29 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Adds a line, and gives the number that it has from now on.
-    pub fn add(&mut self, mut line: Line) -> String {
+    /// Adds a line, and gives its place; its number may be another from now on.
+    pub fn add(&mut self, mut line: Line) -> usize {
         let items = line.item.identifiers.iter();
         let key =
             (line.number.clone(), items.map(|one| (one.scheme.to_string(), one.value.clone())).collect());
         if let Some(at) = self.known.get(&key).copied()
-            && let Some(number) = join(&mut self.lines[at], &line)
+            && join(&mut self.lines[at], &line).is_some()
         {
-            return number;
+            return at;
         }
         let count = self.numbers.entry(line.number.clone()).or_default();
         *count += 1;
         if *count > 1 {
             line.number = format!("{}-{count}", line.number);
         }
-        let number = line.number.clone();
         self.known.insert(key, self.lines.len());
         self.lines.push(line);
-        number
+        self.lines.len() - 1
     }
 }
 
 /// Adds what another pack holds of a line to it; none where the two can't be one.
-fn join(line: &mut Line, more: &Line) -> Option<String> {
+fn join(line: &mut Line, more: &Line) -> Option<()> {
     let addable = |one: &Option<Quantity>, other: &Option<Quantity>| match (one, other) {
         (Some(one), Some(other)) => one.unit == other.unit && one.source_unit == other.source_unit,
         (_, None) => true,
@@ -328,5 +327,5 @@ fn join(line: &mut Line, more: &Line) -> Option<String> {
     {
         line.status = LineStatus::of(ordered, shipped);
     }
-    Some(line.number.clone())
+    Some(())
 }
