@@ -9,6 +9,7 @@ mod delivery;
 mod job;
 mod keys;
 mod languages;
+mod live;
 mod policies;
 mod refusals;
 mod server;

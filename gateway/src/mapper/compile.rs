@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -49,6 +49,11 @@ impl Compiler {
     /// A compiler that starts `program` with [`COMMAND`] and the name of the code that it is to make.
     pub fn new(program: PathBuf, code: Code) -> Self {
         Self { program, code, turn: Semaphore::new(1) }
+    }
+
+    /// The program that it starts.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Waits until nothing else is compiled.

@@ -22,6 +22,7 @@ use crate::words::{Digest, Document, MapperName, PartnerName};
 
 mod cache;
 mod call;
+mod carried;
 mod command;
 pub mod compile;
 mod component;
@@ -33,20 +34,24 @@ mod limits;
 mod manifest;
 mod outcome;
 mod pool;
+mod sections;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod waste;
 mod wire;
 
 pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
+pub use carried::{CASES, Cases, without_cases};
 pub use engine::Code;
 pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
 pub use outcome::{Ended, Outcome, Part, outcomes};
-pub use tables::{TableError, Tables};
+pub use tables::{TableError, Tables, WrittenTable};
+pub use trial::Tried;
 
 use call::{Desk, Order, Raw, State};
 use command::Command;
@@ -101,6 +106,9 @@ pub enum LoadError {
     /// It could not be compiled within the limits.
     #[error("the mapper could not be compiled: {0}")]
     Compile(String),
+    /// Its own cases did not come to an end.
+    #[error("the mapper's own cases could not be run: {0}")]
+    Trial(String),
     /// The host itself failed.
     #[error("the mapper host failed while it loaded the mapper")]
     Broken,

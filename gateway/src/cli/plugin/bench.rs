@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Tools,
-    build::{self, Built, Places},
+    build::{self, Built, Kept, Places},
     cases::CaseContext,
     locate::Found,
     progress::Progress,
@@ -45,6 +45,9 @@ const TRIES: u32 = 5;
 const SHORT: Duration = Duration::from_millis(700);
 /// Bytes that all calls together may hold.
 const BUDGET: usize = 512 << 20;
+
+/// Builds a folder and tells of each step.
+type Builder<'a> = dyn FnMut(&Path, &dyn Fn(&str)) -> Result<Built, build::Error> + 'a;
 
 /// Hosts mappers as the gateway does.
 pub(super) struct Bench<'a> {
@@ -109,9 +112,13 @@ impl<'a> Bench<'a> {
 
     /// Starts a host whose code is made for something else than traffic.
     pub fn making(tools: Tools<'a>, code: Code) -> anyhow::Result<Self> {
-        let places = Places::usual()?;
+        Self::within(tools, code, Places::usual()?.compiled)
+    }
+
+    /// Starts a host with its folder of compiled mappers.
+    pub fn within(tools: Tools<'a>, code: Code, cache: PathBuf) -> anyhow::Result<Self> {
         let settings = Settings {
-            cache: places.compiled,
+            cache,
             compiler: env::current_exe()?,
             workers: 1,
             byte_budget: BUDGET,
@@ -127,20 +134,16 @@ impl<'a> Bench<'a> {
     pub fn open(&self, found: &Found) -> Result<Opened, Error> {
         match found {
             Found::Wasm(path) => self.load(path, None),
-            Found::Folder(folder) => self.open_built(folder, build::build),
+            Found::Folder(folder) => self.open_built(folder, &mut build::build),
         }
     }
 
     /// Builds a folder so that it is there soon.
-    pub fn open_hastily(&self, folder: &Path) -> Result<Opened, Error> {
-        self.open_built(folder, build::build_hastily)
+    pub fn open_hastily(&self, folder: &Path, kept: &mut Kept) -> Result<Opened, Error> {
+        self.open_built(folder, &mut |folder, progress| build::build_hastily(folder, kept, progress))
     }
 
-    fn open_built(
-        &self,
-        folder: &Path,
-        build: fn(&Path, &dyn Fn(&str)) -> Result<Built, build::Error>,
-    ) -> Result<Opened, Error> {
+    fn open_built(&self, folder: &Path, build: &mut Builder<'_>) -> Result<Opened, Error> {
         let progress = self.progress();
         let built = build(folder, &|line| progress.tell(line));
         progress.clear();
@@ -171,6 +174,12 @@ impl<'a> Bench<'a> {
         let mapper = other.runtime.block_on(other.host.load(opened.wasm.clone()))?;
         let again = Opened { mapper, wasm: opened.wasm.clone(), folder: opened.folder.clone() };
         Ok((other, again))
+    }
+
+    /// Lets the host admit and compile a mapper that has no file.
+    pub fn open_bytes(&self, wasm: Bytes) -> Result<Opened, LoadError> {
+        let mapper = self.runtime.block_on(self.host.load(wasm.clone()))?;
+        Ok(Opened { mapper, wasm, folder: None })
     }
 
     /// Maps a document to drafts.
@@ -317,6 +326,11 @@ impl Setting {
     /// What the mapper may use.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// The same for an API and its tables.
+    pub fn within(self, api: ApiName, tables: Arc<Tables>) -> Self {
+        Self { api, tables, ..self }
     }
 
     fn call(&self) -> Call {

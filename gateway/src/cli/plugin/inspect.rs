@@ -104,6 +104,8 @@ struct Line<'a> {
     imports: &'a [String],
     exports: &'a [String],
     cases: Option<Cases>,
+    /// Those that it carries.
+    carried: usize,
     admissible: bool,
     obstacles: Vec<String>,
 }
@@ -119,6 +121,7 @@ fn as_json(path: &Path, found: &Inspection, cases: Option<Cases>) -> anyhow::Res
         imports: &found.imports,
         exports: &found.exports,
         cases,
+        carried: found.cases,
         admissible: found.obstacles.is_empty(),
         obstacles: found.obstacles.iter().map(ToString::to_string).collect(),
     };
@@ -156,7 +159,7 @@ fn as_text(path: &Path, found: &Inspection, cases: Option<Cases>) {
     line("size", &format!("{} of {} allowed", show::size(found.size), show::memory(LARGEST)));
     line("imports", &found.imports.join(", "));
     line("exports", &found.exports.join(", "));
-    line("cases", &cases.map_or_else(|| "unknown: a .wasm file has none beside it".to_owned(), words));
+    line("cases", &cases.map_or_else(|| format!("{} in it", found.cases), words));
     if found.obstacles.is_empty() {
         anstream::println!("\n✓ the gateway admits it");
     } else {

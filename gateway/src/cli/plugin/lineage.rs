@@ -286,12 +286,11 @@ pub(super) fn run(args: &LineageArgs, here: &Path, tools: Tools<'_>) -> anyhow::
 fn explain(nothing: Nothing, file: &Path) -> u8 {
     let file = file.display();
     match nothing {
-        Nothing::Refused(why) => complain(
-            &format_args!(
-                "{file} is refused, so no field comes from it: {why}\nhelp: mend that place first, or take another document"
-            ),
-            NO,
-        ),
+        Nothing::Refused(why) => {
+            let why = show::plain(&format!("{file} is refused, so no field comes from it: {why}"));
+            let help = "help: mend that place first, or take another document";
+            complain(&format_args!("{}\n{help}", show::wrap(&why, 2)), NO)
+        }
         Nothing::Failed(why) => complain(&why, FAILED),
         Nothing::Unknown => complain(
             &format_args!(

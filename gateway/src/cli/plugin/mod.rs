@@ -13,6 +13,7 @@ pub mod language;
 mod laws;
 mod leaves;
 mod lineage;
+mod live;
 mod locate;
 mod lost;
 mod measure;
@@ -21,11 +22,16 @@ mod origin;
 mod place;
 mod progress;
 mod push;
+mod rerun;
 mod run;
+mod shadow;
 mod show;
+mod sign;
 mod sources;
+mod stored;
 mod test;
 mod trace;
+pub mod trial;
 mod watch;
 mod written;
 
@@ -115,11 +121,61 @@ enum PluginCommand {
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
+    /// Map an exported message again on this machine, and compare the events with those that were stored.
+    ///
+    /// Exit codes: 0 the same bytes, 1 something differs.
+    #[command(
+        after_help = "Example:\n  crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC --export message.json\n  \
+        crossdock plugin rerun message.json"
+    )]
+    Rerun(rerun::RerunArgs),
+    /// Sign a mapper, or make a key that signs; the policies say whose signatures are asked for.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin sign --new nina.key\n  crossdock plugin sign x12-wms --key nina.key"
+    )]
+    Sign(sign::SignArgs),
     /// Make a mapper live in a running gateway, while it runs.
     ///
     /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
-    #[command(after_help = "Example:\n  crossdock plugin push x12-wms --data /var/lib/crossdock")]
+    #[command(after_help = "Examples:\n  crossdock plugin push x12-wms --data /var/lib/crossdock\n  \
+        crossdock plugin push x12-wms --hold")]
     Push(push::PushArgs),
+    /// List the mappers that a running gateway has stored, every generation of them.
+    #[command(after_help = "Example:\n  crossdock plugin list --json")]
+    List(live::ListArgs),
+    /// Show of each mapper what is live, what a rollback leads to, what is held and what is damaged.
+    #[command(after_help = "Example:\n  crossdock plugin status x12-wms")]
+    Status(live::StatusArgs),
+    /// Show one stored generation: where it came from, what it says of itself, what is bound to it.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin show x12-wms\n  crossdock plugin show x12-wms@1.3.2 --json"
+    )]
+    Show(stored::ShowArgs),
+    /// Read every stored mapper and hold it against its digest.
+    ///
+    /// Exit codes: 0 all are whole, 1 some are damaged.
+    #[command(after_help = "Example:\n  crossdock plugin verify --data /var/lib/crossdock")]
+    Verify(stored::VerifyArgs),
+    /// Run recent documents through a candidate and what is live, and show what differs.
+    ///
+    /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000\n  \
+        crossdock plugin shadow x12-wms@1.4.0 --live 10m"
+    )]
+    Shadow(shadow::ShadowArgs),
+    /// Make a stored generation of a mapper live, once recent documents have shown that it does the same.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21 --accept-differences\n  \
+        crossdock plugin promote x12-wms@1.4.0 --canary 10"
+    )]
+    Promote(live::PromoteArgs),
+    /// Make the generation of a mapper live that served before the present one.
+    #[command(after_help = "Example:\n  crossdock plugin rollback x12-wms")]
+    Rollback(live::RollbackArgs),
+    /// Take stored generations away that nobody goes back to; shows them first.
+    #[command(after_help = "Examples:\n  crossdock plugin gc --keep 5\n  crossdock plugin gc --keep 5 --yes")]
+    Gc(live::GcArgs),
 }
 
 #[derive(Debug, Args)]
@@ -150,7 +206,17 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Test(args) => test::run(&args, &here, tools)?,
         PluginCommand::Lineage(args) => lineage::run(&args, &here, tools)?,
         PluginCommand::Inspect(args) => inspect::run(&args, &here, tools)?,
+        PluginCommand::Rerun(args) => rerun::run(&args, tools)?,
+        PluginCommand::Sign(args) => sign::run(&args, &here, tools),
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
+        PluginCommand::List(args) => live::list(&args)?,
+        PluginCommand::Status(args) => live::status(&args)?,
+        PluginCommand::Show(args) => stored::show(&args)?,
+        PluginCommand::Verify(args) => stored::verify(&args)?,
+        PluginCommand::Shadow(args) => shadow::run(&args, clock)?,
+        PluginCommand::Promote(args) => live::promote(&args)?,
+        PluginCommand::Rollback(args) => live::rollback(&args)?,
+        PluginCommand::Gc(args) => live::gc(&args)?,
     };
     Ok(ExitCode::from(code))
 }
@@ -183,14 +249,16 @@ fn build_all(args: &BuildArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<
             Ok(built) if args.json => show::line("built", serde_json::to_value(&built)?),
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
-                anstream::eprintln!(
-                    "{how}  {} {}   {}   digest {}   {}",
+                let line = format!(
+                    "{how}  {} {}   {} with {} cases   digest {}   {}",
                     built.name,
                     built.version,
                     show::size(usize::try_from(built.size).unwrap_or(usize::MAX)),
+                    built.cases,
                     built.digest.short(),
                     built.toolchain
                 );
+                anstream::eprintln!("{}", show::wrap(&line, 2));
                 anstream::println!("{}", built.wasm.display());
             }
             Err(error) => code = complain(&error.told(tools.verbose), NO),

@@ -287,6 +287,8 @@ mod tests {
             (Language::Go, "go/template"),
             (Language::Zig, "zig/template"),
             (Language::AssemblyScript, "assemblyscript/template"),
+            (Language::Java, "java/template"),
+            (Language::Kotlin, "kotlin/template"),
         ];
         assert_eq!(rooms.len(), Language::value_variants().len());
         for (language, folder) in rooms {

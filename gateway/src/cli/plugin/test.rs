@@ -66,7 +66,7 @@ pub(super) struct Tried {
     pub setting: Option<Setting>,
     pub given: Given,
     pub differences: Vec<Difference>,
-    usage: Usage,
+    pub usage: Usage,
     updated: bool,
 }
 

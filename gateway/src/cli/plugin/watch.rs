@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     DONE, NO, Tools,
     bench::{Bench, Opened},
+    build::Kept,
     cases::{self, Case},
     complain,
     description::Description,
@@ -49,7 +50,7 @@ struct Due {
 /// Watches the mapper in `folder` until it is stopped or the folder is gone.
 pub(super) fn run(folder: &Path, tools: Tools<'_>, as_json: bool) -> anyhow::Result<u8> {
     let bench = Bench::making(tools, Code::Hasty)?;
-    let mut opened: Option<Opened> = None;
+    let (mut opened, mut kept): (Option<Opened>, Kept) = (None, None);
     let mut seen = Look::default();
     anstream::eprintln!("watching {}   (Ctrl-C stops)", near(folder));
     loop {
@@ -57,7 +58,7 @@ pub(super) fn run(folder: &Path, tools: Tools<'_>, as_json: bool) -> anyhow::Res
         if let Some(due) = due(&seen, &now) {
             let begun = Instant::now();
             if due.build || opened.is_none() {
-                match bench.open_hastily(folder) {
+                match bench.open_hastily(folder, &mut kept) {
                     Ok(new) => opened = Some(new),
                     Err(error) => {
                         opened = None;

@@ -16,6 +16,7 @@ mod data;
 mod delivery;
 mod estate;
 mod gateway;
+mod lock;
 mod partner;
 mod reader;
 
@@ -160,13 +161,14 @@ struct Estate {
     subscriptions: BTreeMap<crate::words::SubscriptionName, super::checked::Subscription>,
     schemas: BTreeMap<String, Arc<str>>,
     tables: BTreeMap<String, Arc<super::checked::Table>>,
+    lock: Option<BTreeMap<crate::words::MapperName, super::checked::Pin>>,
 }
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables } = self;
+        let Self { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock } = self;
         let gateway = gateway?;
-        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables })
+        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock })
     }
 }
 
@@ -195,6 +197,8 @@ fn read_files(
                     reader.secrets_within(&node, "");
                 }
             }
+            // Its digests look like secrets and are none.
+            Room::Lock => estate.lock = yaml(&mut reader).map(|node| lock::lock(&mut reader, &node)),
             Room::Schema => {
                 reader
                     .references
@@ -220,7 +224,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, mappers.lock, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -233,6 +237,7 @@ fn read_files(
 /// Which kind of file a path is.
 enum Room {
     Yaml(Kind),
+    Lock,
     Schema,
     Table,
     Keys,
@@ -254,6 +259,7 @@ impl Room {
         let yaml = path.ends_with(".yaml");
         match path.split_once('/') {
             None if path == "gateway.yaml" => Self::Yaml(Kind::Gateway),
+            None if path == "mappers.lock" => Self::Lock,
             None if path == "issuers.yaml" => Self::Yaml(Kind::Issuers),
             Some(("partners", _)) if yaml => Self::Yaml(Kind::Partner),
             Some(("apis", _)) if yaml => Self::Yaml(Kind::Api),
@@ -279,7 +285,8 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml"]).map(|near| format!("did you mean `{near}`?")),
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock"])
+            .map(|near| format!("did you mean `{near}`?")),
     }
 }
 

@@ -5,6 +5,7 @@ mod assemblyscript;
 mod c;
 pub(super) mod contract;
 mod go;
+mod java;
 mod javascript;
 mod machine;
 mod python;
@@ -43,6 +44,8 @@ pub(super) fn room(language: Language) -> &'static dyn Room {
         Language::Go => &go::Go,
         Language::Zig => &zig::Zig,
         Language::AssemblyScript => &assemblyscript::AssemblyScript,
+        Language::Java => &java::Java::Plain,
+        Language::Kotlin => &java::Java::Kotlin,
     }
 }
 
