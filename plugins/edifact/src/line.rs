@@ -30,7 +30,12 @@ pub fn read<'d>(source: &Source<'d>, node: &Node<'d>, position: usize, currency:
     let lin = node.segment;
     let ItemRead { item, substitutes, lots, mut serials } = parts::item(source, node);
     if item.identifiers.is_empty() && item.description.is_none() {
-        source.error(lin, 3, 1, "missing", "13", "the line names no item".to_owned());
+        let message = "the line names no item".to_owned();
+        // A service may be billed without a name.
+        match &*source.message.kind() {
+            "INVOIC" => source.warning(lin, 3, 1, "missing", "13", message),
+            _ => source.error(lin, 3, 1, "missing", "13", message),
+        }
     }
     for identifier in item.identifiers.iter().filter(|one| one.is_invalid()) {
         let message =
@@ -94,11 +99,11 @@ fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
     }
 }
 
-/// C186: a quantity, never below nothing.
+/// C186: a quantity, never below nothing but in an invoice, which may take back.
 pub fn quantity<'d>(source: &Source<'d>, qty: Segment<'d>) -> Option<Quantity> {
     let quantity = source.quantity(qty, 1, (2, 3), "the quantity")?;
     source.take(qty, 1, 1);
-    if quantity.value.is_negative() {
+    if quantity.value.is_negative() && source.message.kind() != "INVOIC" {
         let message = format!("the quantity `{}` is negative", quantity.value.as_str());
         source.error(qty, 1, 2, "negative-number", "12", message);
         return None;

@@ -83,7 +83,10 @@ fn read<'d>(
             None if open.iter().any(|levels| knows(levels).is_some()) => return nodes,
             None => {
                 *at += 1;
-                strays.push(segment);
+                // UNS only divides, and some write it where nothing needs dividing.
+                if segment.name() != "UNS" {
+                    strays.push(segment);
+                }
             }
         }
     }
