@@ -71,6 +71,9 @@ pub fn read<'d>(source: &Source<'d>, node: &Node<'d>, position: usize, currency:
 /// Every `QTY` that has a field of the line; the first of its kind wins, and the rest is left.
 fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
     let mut plain = None;
+    // What was accepted is in good order; what was received or delivered is so where nobody says what was accepted.
+    let accepted = node.qualified("QTY", "194").or_else(|| node.qualified("QTY", "48"));
+    let accepted = accepted.map(|qty| qty.segment.value(1, 1));
     for qty in node.all("QTY") {
         let qty = qty.segment;
         let qualifier = qty.value(1, 1);
@@ -78,15 +81,18 @@ fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
             plain.get_or_insert(qty);
         }
         let Some(name) = tables::listed(tables::QUANTITIES, &qualifier) else { continue };
+        if name == "delivered" && accepted.as_deref().is_some_and(|best| best != qualifier) {
+            continue;
+        }
         let Some((_, field)) = FIELDS.iter().find(|(field, _)| *field == name) else { continue };
         let field = field(line);
         let Some(quantity) = quantity(source, qty) else { continue };
         match field {
             None => *field = Some(quantity),
-            // Refused to be returned and refused to be destroyed are both refused.
             Some(before) => {
-                let sum = before.value.checked_add(&quantity.value).filter(|_| before.unit == quantity.unit);
-                match sum {
+                // Refused to be returned and refused to be destroyed are both refused; else the first one counts.
+                let sum = before.value.checked_add(&quantity.value);
+                match sum.filter(|_| name == "refused" && before.unit == quantity.unit) {
                     Some(sum) => before.value = sum,
                     None => [1, 2, 3].into_iter().for_each(|c| source.keep(qty, 1, c)),
                 }
