@@ -658,3 +658,24 @@ async fn where_the_policies_ask_for_a_signature_nothing_goes_live_without_one() 
     ensure!(text.starts_with("x12-wms 1.0.1   live") && text.contains("signed    nina"), "{text}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_mapper_is_compared_with_what_a_legacy_adapter_made() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pair = folder.path().join("ship-1");
+    std::fs::create_dir(&pair)?;
+    let cases = crossdock_tests::root().join("plugins/x12-wms/cases/945-partial-shipments-of-one-order");
+    for file in std::fs::read_dir(&cases)?.flatten() {
+        std::fs::copy(file.path(), pair.join(file.file_name()))?;
+    }
+    let mapper = crossdock_tests::root().join("plugins/x12-wms");
+    let (mapper, path) = (mapper.to_str().context("a path")?, folder.path().to_str().context("a path")?);
+    let (code, text) = offline(&["plugin", "shadow", mapper, "--pairs", path]).await?;
+    ensure!(code == Some(0) && text.contains("1 the same, 0 differ"), "{text}");
+    let out = pair.join("out.json");
+    std::fs::write(&out, std::fs::read_to_string(&out)?.replacen("W06/2", "W06/9", 1))?;
+    let (code, text) = offline(&["plugin", "shadow", mapper, "--pairs", path]).await?;
+    ensure!(code == Some(1) && text.contains("0 the same, 1 differ"), "{text}");
+    ensure!(text.contains("references[].source_kind differs in 1 of 1") && text.contains("ship-1"), "{text}");
+    Ok(())
+}
