@@ -371,7 +371,12 @@ impl<'d> Element<'d> {
 
     /// The text without the blanks around it, which pad and mean nothing.
     pub fn value(&self) -> Cow<'d, str> {
+        let padded = |text: &str| {
+            let pads = |byte: Option<&u8>| byte.is_some_and(|byte| *byte <= b' ' || *byte > 127);
+            pads(text.as_bytes().first()) || pads(text.as_bytes().last())
+        };
         match self.text() {
+            text if !padded(&text) => text,
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         }
@@ -423,5 +428,9 @@ pub(super) fn pieces(
 }
 
 fn name_of(entry: &SegmentEntry) -> &str {
-    core::str::from_utf8(&entry.name).unwrap_or_default().trim()
+    // A tag has three letters, or there is none.
+    match entry.name[0] {
+        b' ' => "",
+        _ => core::str::from_utf8(&entry.name).unwrap_or_default(),
+    }
 }
