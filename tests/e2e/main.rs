@@ -4,13 +4,18 @@
 
 mod acknowledge;
 mod author;
+mod certificates;
 mod commands;
 mod delivery;
+mod exceptions;
 mod job;
 mod keys;
 mod languages;
+mod limits;
 mod live;
+mod partners;
 mod policies;
 mod refusals;
 mod server;
+mod signed;
 mod world;

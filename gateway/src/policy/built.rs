@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Canary, KeySets,
-    checked::{self, Checked, MapperRef, MapperRun},
+    checked::{self, Checked, CredentialKind, MapperRef, MapperRun},
     mappers::Mappers,
     outward::Outward,
     secrets::Secrets,
@@ -27,7 +27,7 @@ use crate::{
     throttle,
     words::{
         ApiName, EstateName, Event, Mode, OperationName, PartnerName, Revision, SubscriptionName, TargetName,
-        VersionName,
+        Time, VersionName,
     },
 };
 
@@ -51,6 +51,19 @@ pub struct Snapshot {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
     pub targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
+    /// When credentials expire, those that do.
+    pub expiries: Arc<[Expiry]>,
+}
+
+/// When a credential expires.
+#[derive(Clone, Debug)]
+pub struct Expiry {
+    /// Whose.
+    pub partner: PartnerName,
+    /// The credential.
+    pub credential: Arc<str>,
+    /// From when on it is void.
+    pub at: Time,
 }
 
 /// What a request needs to know of its partner.
@@ -63,6 +76,8 @@ pub struct Partner {
     pub receiver: String,
     /// Limits over all of its credentials.
     pub limit: throttle::Limit,
+    /// Its share under overload.
+    pub weight: u32,
     /// Limits of single credentials.
     pub credentials: HashMap<Arc<str>, throttle::Limit>,
 }
@@ -99,6 +114,8 @@ pub struct Operation {
 pub struct Contract {
     /// The schema of its documents.
     pub schema: Option<Arc<Schema>>,
+    /// The schema only counts what it would have refused.
+    pub schema_in_shadow: bool,
     /// Media types it takes; empty: any.
     pub media_types: Vec<String>,
     /// How it answers.
@@ -249,7 +266,30 @@ pub fn build(
     let estate = checked.gateway.estate.clone();
     let operations = builder.operations;
     let (authenticator, partners, targets) = (Arc::new(authenticator), Arc::new(partners), Arc::new(targets));
-    Ok(Snapshot { revision, estate, authenticator, partners, routes, operations, subscriptions, targets })
+    let expiries = checked.partners.values().flat_map(expiries).collect();
+    Ok(Snapshot {
+        revision,
+        estate,
+        authenticator,
+        partners,
+        routes,
+        operations,
+        subscriptions,
+        targets,
+        expiries,
+    })
+}
+
+fn expiries(partner: &checked::Partner) -> impl Iterator<Item = Expiry> {
+    partner.credentials.iter().filter_map(|credential| {
+        let at = match credential.kind {
+            CredentialKind::ApiKey { expires, .. }
+            | CredentialKind::Webhook { expires, .. }
+            | CredentialKind::Signature { expires, .. } => expires?,
+            CredentialKind::Certificate(_) | CredentialKind::Jwt { .. } => return None,
+        };
+        Some(Expiry { partner: partner.name.clone(), credential: Arc::clone(&credential.name), at })
+    })
 }
 
 struct Builder<'a> {
@@ -280,6 +320,7 @@ impl Builder<'_> {
                     sender: partner.edi.as_ref().map(|edi| edi.sender.clone()).unwrap_or_default(),
                     receiver: partner.edi.as_ref().map(|edi| edi.receiver.clone()).unwrap_or_default(),
                     limit: limit(&partner.limits),
+                    weight: partner.weight,
                     credentials,
                 };
                 (partner.name.clone(), Arc::new(built))
@@ -386,9 +427,11 @@ impl Builder<'_> {
                 mapping.title()
             ));
         }
+        let schema_in_shadow = binding.schema_in_shadow;
         match (ours, theirs) {
             (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => Contract {
                 schema,
+                schema_in_shadow,
                 media_types,
                 // An exchange without a mapper is refused as the gateway's fault; a proxy call without one would
                 // hand the document on as it came.
@@ -401,6 +444,7 @@ impl Builder<'_> {
             },
             (ours, theirs) => Contract {
                 schema,
+                schema_in_shadow,
                 media_types,
                 mode: binding.mode,
                 partial,
@@ -517,7 +561,12 @@ fn limit(limits: &checked::Limits) -> throttle::Limit {
             burst: rate.burst.try_into().ok()?,
         })
     });
-    throttle::Limit { rate, concurrency: limits.concurrency }
+    throttle::Limit {
+        rate,
+        quotas: limits.quotas.clone(),
+        concurrency: limits.concurrency,
+        shadow: limits.shadow,
+    }
 }
 
 fn limits(set: &checked::MapperLimits) -> mapper::Limits {

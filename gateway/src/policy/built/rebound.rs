@@ -66,6 +66,7 @@ impl Snapshot {
             operations,
             subscriptions,
             targets: Arc::clone(&self.targets),
+            expiries: Arc::clone(&self.expiries),
         })
     }
 }

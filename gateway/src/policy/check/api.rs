@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Ask, delivery,
+    Ask,
+    credential::scopes,
+    delivery,
     gateway::between,
-    partner::{limits, scopes},
+    limits::{limits, shadow},
     reader::{Fields, Reader, clip},
 };
 use crate::{
@@ -244,6 +246,9 @@ fn operation(
     Some((name?, operation))
 }
 
+/// Where partners ask the gateway itself about their messages and events.
+const OWN: &str = ".crossdock";
+
 /// `POST /shipments/confirmations`.
 fn route(text: &str) -> Result<(String, String), String> {
     const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -270,6 +275,9 @@ fn route(text: &str) -> Result<(String, String), String> {
                 "`{}` is not a segment of a path: letters, digits, `-`, `_`, `.`, `~`, or `{{name}}`",
                 clip(segment)
             ));
+        }
+        if names.is_empty() && segment == OWN && rest.starts_with(segment) {
+            return Err(format!("what lies below `/{OWN}` is the gateway's own"));
         }
         if let Some(parameter) = parameter {
             if names.contains(&parameter) {
@@ -306,11 +314,8 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let known = versions.keys().map(VersionName::as_str);
     unknown(reader, entry.at, "version", &entry.key, known);
     let mut fields = reader.fields(&entry.value, entry.at)?;
-    let schema = fields.optional(reader, "schema", |reader, node| {
-        let path = reader.string(node)?;
-        reader.refers(Ask::Schema, &path, node.span);
-        Some(path)
-    });
+    let schema = fields.optional(reader, "schema", schema);
+    let (schema, schema_in_shadow) = schema.map_or((None, false), |(path, shadow)| (Some(path), shadow));
     let media_types = fields.or(reader, "media_types", Vec::new(), |r, n| r.list(n, media_type));
     let mapper = fields.optional(reader, "mapper", delivery::mapper);
     let mode = fields.or(reader, "mode", Mode::Exchange, |r, n| {
@@ -359,6 +364,7 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let binding = Binding {
         origin,
         schema,
+        schema_in_shadow,
         media_types,
         mapper,
         mode,
@@ -369,6 +375,29 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
         run,
     };
     Some((name?, binding))
+}
+
+/// A path in `schemas/`, or `{ path, mode }`.
+fn schema(reader: &mut Reader<'_>, node: &Node) -> Option<(String, bool)> {
+    let known = |reader: &mut Reader<'_>, node: &Node| {
+        let path = reader.string(node)?;
+        reader.refers(Ask::Schema, &path, node.span);
+        Some(path)
+    };
+    if reader_map(node).is_none() {
+        return Some((known(reader, node)?, false));
+    }
+    let mut fields = reader.fields(node, node.span)?;
+    let path = fields.required(reader, "path", known);
+    let mode = fields.get("mode");
+    let in_shadow = mode.and_then(|entry| shadow(reader, &entry.value)).unwrap_or(false);
+    if let (true, Some(entry)) = (in_shadow, mode) {
+        let finding = Finding::warning("this schema is in shadow: it refuses nothing")
+            .help("`crossdock_shadow_refusals_total` counts what it would have refused");
+        reader.push(finding, entry.span());
+    }
+    fields.end(reader);
+    Some((path?, in_shadow))
 }
 
 fn media_type(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

@@ -12,10 +12,12 @@ use super::{
 use crate::words::Time;
 
 mod api;
+mod credential;
 mod data;
 mod delivery;
 mod estate;
 mod gateway;
+mod limits;
 mod lock;
 mod partner;
 mod reader;
@@ -87,12 +89,15 @@ pub fn check(source: &Source, now: Time, check_schema: CheckSchema<'_>) -> (Opti
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     Api,
+    Certificate,
+    ClientAuthority,
     Issuer,
     KeyHash,
     Keys,
     Partner,
     Route,
     Schema,
+    SignatureKey,
     Subscription,
     Table,
     Target,
@@ -103,12 +108,15 @@ impl Ask {
     fn word(self) -> &'static str {
         match self {
             Self::Api => "API",
+            Self::Certificate => "credential with this certificate",
+            Self::ClientAuthority => "authority of clients",
             Self::Issuer => "issuer",
             Self::KeyHash => "credential with this key",
             Self::Keys => "file of keys",
             Self::Partner => "partner",
             Self::Route => "operation that answers",
             Self::Schema => "schema",
+            Self::SignatureKey => "credential with the key",
             Self::Subscription => "subscription",
             Self::Table => "table",
             Self::Target => "target",
@@ -132,6 +140,12 @@ impl References {
             }
             let known =
                 || self.declared.keys().filter(|(kind, _)| kind == ask).map(|(_, name)| name.as_str());
+            if *ask == Ask::ClientAuthority {
+                let finding = Finding::error("clients are not asked for a certificate")
+                    .help("name the authority of theirs in gateway.yaml: `tls: { …, client_ca: file:PATH }`");
+                report.push(finding.at(text, *span));
+                continue;
+            }
             let finding = Finding::error(format!("there is no {} `{}`", ask.word(), reader::clip(name)));
             // Comparing with every name is worth it only for findings that somebody will see.
             if report.is_full() {

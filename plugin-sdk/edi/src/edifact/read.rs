@@ -11,8 +11,9 @@ use super::view::{Interchange, Message};
 #[derive(Debug)]
 pub struct Document<'a> {
     pub(super) bytes: &'a [u8],
-    /// Whether the whole document is UTF-8, whatever its syntax identifiers say.
-    pub(super) is_utf8: bool,
+    /// The whole document as text when it is UTF-8, whatever its syntax identifiers say, so that values need no second
+    /// check.
+    pub(super) text: Option<&'a str>,
     pub(super) segments: Vec<SegmentEntry>,
     pub(super) elements: Vec<Span>,
     pub(super) interchanges: Vec<InterchangeEntry>,
@@ -103,13 +104,15 @@ impl<'a> Document<'a> {
     /// The text of raw bytes: released characters stand for themselves, line breaks from wrapping are left out.
     pub(super) fn text(&self, span: Span, interchange: u32) -> Cow<'a, str> {
         let entry = &self.interchanges[interchange as usize];
-        let charset = if self.is_utf8 { Charset::Utf8 } else { entry.charset };
         let bytes = self.slice(span);
-        let release = entry.service.release;
-        let plain = |byte: &u8| Some(*byte) != release && !matches!(byte, b'\r' | b'\n');
-        if bytes.iter().all(plain) {
-            return charset.decode(bytes);
+        // A control character that never stands in a value takes the place of a release character that there is not.
+        let release = entry.service.release.unwrap_or(b'\n');
+        if !bytes.iter().any(|byte| *byte == release || matches!(byte, b'\r' | b'\n')) {
+            let text = self.text.and_then(|text| text.get(span.start as usize..span.end as usize));
+            return text.map_or_else(|| entry.charset.decode(bytes), Cow::Borrowed);
         }
+        let charset = if self.text.is_some() { Charset::Utf8 } else { entry.charset };
+        let release = entry.service.release;
         let mut kept = Vec::with_capacity(bytes.len());
         let mut rest = bytes.iter();
         while let Some(byte) = rest.next() {
@@ -142,7 +145,7 @@ impl<'a> Reader<'a> {
         }
         let document = Document {
             bytes,
-            is_utf8: core::str::from_utf8(bytes).is_ok(),
+            text: core::str::from_utf8(bytes).ok(),
             segments: Vec::with_capacity(bytes.len() / 24),
             elements: Vec::with_capacity(bytes.len() / 6),
             interchanges: Vec::new(),
