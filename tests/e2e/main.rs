@@ -5,7 +5,9 @@
 mod acknowledge;
 mod certificates;
 mod commands;
+mod conditions;
 mod delivery;
+mod hardening;
 mod job;
 mod keys;
 mod languages;

@@ -18,6 +18,7 @@ mod delivery;
 mod estate;
 mod gateway;
 mod limits;
+mod ownership;
 mod partner;
 mod reader;
 
@@ -172,15 +173,17 @@ struct Estate {
     apis: BTreeMap<crate::words::ApiName, super::checked::Api>,
     targets: BTreeMap<crate::words::TargetName, super::checked::Target>,
     subscriptions: BTreeMap<crate::words::SubscriptionName, super::checked::Subscription>,
+    ownership: BTreeMap<String, super::checked::Owned>,
     schemas: BTreeMap<String, Arc<str>>,
     tables: BTreeMap<String, Arc<super::checked::Table>>,
 }
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables } = self;
+        let Self { gateway, issuers, partners, apis, targets, subscriptions, ownership, schemas, tables } =
+            self;
         let gateway = gateway?;
-        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables })
+        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, ownership, schemas, tables })
     }
 }
 
@@ -234,7 +237,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, ownership.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -257,6 +260,7 @@ enum Room {
 enum Kind {
     Gateway,
     Issuers,
+    Ownership,
     Partner,
     Api,
     Target,
@@ -269,6 +273,7 @@ impl Room {
         match path.split_once('/') {
             None if path == "gateway.yaml" => Self::Yaml(Kind::Gateway),
             None if path == "issuers.yaml" => Self::Yaml(Kind::Issuers),
+            None if path == "ownership.yaml" => Self::Yaml(Kind::Ownership),
             Some(("partners", _)) if yaml => Self::Yaml(Kind::Partner),
             Some(("apis", _)) if yaml => Self::Yaml(Kind::Api),
             Some(("targets", _)) if yaml => Self::Yaml(Kind::Target),
@@ -293,7 +298,8 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml"]).map(|near| format!("did you mean `{near}`?")),
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "ownership.yaml"])
+            .map(|near| format!("did you mean `{near}`?")),
     }
 }
 
@@ -342,6 +348,7 @@ impl Estate {
                     gateway::issuers(reader, node).into_iter().map(|issuer| (issuer.name.clone(), issuer)),
                 );
             }
+            Kind::Ownership => self.ownership = ownership::ownership(reader, node),
             Kind::Partner => {
                 self.partners
                     .extend(partner::partner(reader, node, now).map(|item| (item.name.clone(), item)));
