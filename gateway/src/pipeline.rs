@@ -31,6 +31,7 @@ use crate::{
 mod acknowledge;
 mod admit;
 mod canary;
+mod condition;
 mod keys;
 mod own;
 mod proxy;
@@ -147,6 +148,7 @@ async fn serve(
     let selected = version(&operation, &head, in_path, &caller, now)?;
     trace.version = Some(selected.version().to_string());
     let contract = grant(&operation, &selected, &caller)?;
+    condition::before(&operation, selected.version(), &caller)?;
     let key = idempotency(&operation, &head, repeats)?;
     let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
     trace.length = body.document.content.len() as u64;
@@ -332,6 +334,8 @@ async fn exchange(
     }
     let Mapped { drafts, rejects, mut diagnostics } = mapped?;
     let events = canonical_events(gateway, policies, mapping, &inbound, drafts, digest, now)?;
+    condition::after(operation, &inbound, &events)?;
+    condition::owned(policies, &inbound, &events)?;
     trace.events = events.len();
     let acknowledgement = if contract.acknowledges {
         let diagnostics = &mut diagnostics;

@@ -170,6 +170,14 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::NotGranted { operation, version, .. } => {
             format!("{operation} {version} is not granted to you. Ask the owner of the API for a grant.")
         }
+        Refusal::Condition { rule, .. } => {
+            format!(
+                "Your grant has a condition ({rule}) that this request does not meet. Nothing was kept. Ask the owner of the API."
+            )
+        }
+        Refusal::NotOwner { kind, .. } => {
+            format!("`{kind}` is not yours to assert. Nothing was kept. Ask the owner of the API.")
+        }
         Refusal::Scopes { missing, .. } => {
             format!("The credential lacks {}. Ask for a token or key that carries it.", missing.join(", "))
         }

@@ -44,6 +44,22 @@ pub enum Refusal {
         /// Where grants are written.
         rule: String,
     },
+    /// The grant has a condition, and the request does not meet it.
+    #[error("the condition at {rule} is not met: {why}")]
+    Condition {
+        /// Where it is written.
+        rule: String,
+        /// What came out, for the log.
+        why: String,
+    },
+    /// The partner asserts an event of a type that is others' to assert.
+    #[error("{kind} is not the partner's to assert, says {rule}")]
+    NotOwner {
+        /// The event's type.
+        kind: String,
+        /// Where its owners are written.
+        rule: String,
+    },
     /// The credential lacks scopes.
     #[error("the credential lacks the scopes {missing:?}")]
     Scopes {
@@ -209,6 +225,12 @@ impl Refusal {
                 (405, "method-not-allowed", "The operation has another method", Caller, false)
             }
             Self::NotGranted { .. } => (403, "not-granted", "The operation is not granted", Caller, false),
+            Self::Condition { .. } => {
+                (403, "condition-not-met", "A condition of the grant is not met", Caller, false)
+            }
+            Self::NotOwner { .. } => {
+                (403, "not-owner", "Events of this type are for others to assert", Caller, false)
+            }
             Self::Scopes { .. } => (403, "scope-missing", "The credential lacks a scope", Caller, false),
             Self::Version(contract::Refused::Unnamed) => {
                 (400, "version-unnamed", "No version was named", Caller, false)

@@ -154,6 +154,7 @@ impl Running {
         let limits = server::Limits {
             connections: usize::try_from(settings.limits.connections)?,
             header_timeout: settings.limits.header_timeout,
+            write_timeout: settings.limits.body_timeout,
             drain: settings.limits.drain,
         };
         let (listener, certificate) =

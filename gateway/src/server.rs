@@ -31,9 +31,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::words::Peer;
 
+mod patient;
 mod tls;
 
 pub use tls::Tls;
+
+use patient::Patient;
 
 /// The answer to one request, later.
 pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -96,6 +99,8 @@ pub struct Limits {
     pub connections: usize,
     /// From the first byte of a request to the end of its headers; also how long an idle connection is kept.
     pub header_timeout: Duration,
+    /// How long a client may take nothing while there is something for it.
+    pub write_timeout: Duration,
     /// From the signal to stop until open connections are cut.
     pub drain: Duration,
 }
@@ -289,6 +294,7 @@ impl<H: Handler> Connection<H> {
             let (handler, peer) = (Arc::clone(&handler), peer.clone());
             async move { Ok::<_, Infallible>(handler.answer(request, peer).await) }
         });
+        let stream = Patient::new(stream, self.limits.write_timeout);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(?address, %error, "a connection ended early");

@@ -81,9 +81,9 @@ pub struct TokenRule {
     pub credential: Arc<str>,
     /// The issuer's name in the policy.
     pub issuer: Arc<str>,
-    /// Claims that must all have this value, or contain it where they are lists. A rule without claims
+    /// Claims that must all have one of their values, or contain it where they are lists. A rule without claims
     /// matches nothing: a token is somebody's only because the policy says by what.
-    pub claims: Vec<(String, String)>,
+    pub claims: Vec<(String, Vec<String>)>,
 }
 
 /// Why a request is nobody's. The text is for the log and holds nothing secret; a caller gets [`Error::public`].

@@ -67,17 +67,17 @@ pub(super) async fn verify<'a>(token: &str, issuers: &'a [Issuer], now: Time) ->
     Ok(Verified { issuer, claims, from, until, bound, generation: key.generation() })
 }
 
-/// Whether every wanted claim has its value, or contains it.
-pub(super) fn matches(claims: &Map<String, Value>, wanted: &[(String, String)]) -> bool {
+/// Whether every wanted claim has one of its values, or contains it.
+pub(super) fn matches(claims: &Map<String, Value>, wanted: &[(String, Vec<String>)]) -> bool {
     let is = |value: &Value, text: &str| match value {
         Value::String(value) => value == text,
         Value::Number(value) => value.to_string() == text,
         Value::Bool(value) => value.to_string() == text,
         _ => false,
     };
-    let holds = |(name, text): &(String, String)| match claims.get(name) {
-        Some(Value::Array(items)) => items.iter().any(|item| is(item, text)),
-        Some(value) => is(value, text),
+    let holds = |(name, texts): &(String, Vec<String>)| match claims.get(name) {
+        Some(Value::Array(items)) => items.iter().any(|item| texts.iter().any(|text| is(item, text))),
+        Some(value) => texts.iter().any(|text| is(value, text)),
         None => false,
     };
     !wanted.is_empty() && wanted.iter().all(holds)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     auth::Authenticator,
-    contract::{Lives, Routes, Schema},
+    contract::{Condition, Lives, Routes, Schema},
     deliver::{self, Plan, Target},
     mapper::{self, Host, Mapper, Tables},
     throttle,
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
     pub targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
+    /// Who may assert events of which types.
+    pub ownership: Arc<Ownership>,
     /// When credentials expire, those that do.
     pub expiries: Arc<[Expiry]>,
 }
@@ -103,10 +105,51 @@ pub struct Operation {
     pub versions: HashMap<VersionName, Arc<Contract>>,
     /// Who may call it, in which versions.
     pub grants: Arc<HashMap<PartnerName, HashSet<VersionName>>>,
+    /// Conditions of grants, where no grant without one gives the same.
+    conditions: Arc<HashMap<PartnerName, HashMap<VersionName, Vec<When>>>>,
     /// Largest body in bytes.
     pub body_max: u64,
     /// Where it stands in the policy.
     pub rule: String,
+}
+
+impl Operation {
+    /// Conditions under which a partner may call a version, one of which must hold; none: it may.
+    pub fn conditions(&self, partner: &PartnerName, version: &VersionName) -> &[When] {
+        self.conditions.get(partner).and_then(|versions| versions.get(version)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A condition of a grant.
+#[derive(Clone)]
+pub struct When {
+    /// Compiled.
+    pub condition: Arc<Condition>,
+    /// Where it stands in the policy.
+    pub rule: String,
+}
+
+/// Who may assert events of which types.
+#[derive(Default)]
+pub struct Ownership(HashMap<String, Owned>);
+
+/// Who may assert events of one type.
+pub struct Owned {
+    /// Those.
+    pub owners: HashSet<PartnerName>,
+    /// Where it stands in the policy.
+    pub rule: String,
+}
+
+impl Ownership {
+    /// Who owns a type: by its own line, or by its family's. None: everybody.
+    pub fn of(&self, kind: &str) -> Option<&Owned> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let family = || kind.split_once('.').and_then(|(family, _)| self.0.get(&format!("{family}.*")));
+        self.0.get(kind).or_else(family)
+    }
 }
 
 /// What an operation does in one version.
@@ -267,6 +310,11 @@ pub fn build(
     let operations = builder.operations;
     let (authenticator, partners, targets) = (Arc::new(authenticator), Arc::new(partners), Arc::new(targets));
     let expiries = checked.partners.values().flat_map(expiries).collect();
+    let owned = |(kind, owned): (&String, &checked::Owned)| {
+        let owners = owned.owners.iter().cloned().collect();
+        (kind.clone(), Owned { owners, rule: owned.origin.to_string() })
+    };
+    let ownership = Arc::new(Ownership(checked.ownership.iter().map(owned).collect()));
     Ok(Snapshot {
         revision,
         estate,
@@ -276,6 +324,7 @@ pub fn build(
         operations,
         subscriptions,
         targets,
+        ownership,
         expiries,
     })
 }
@@ -387,6 +436,7 @@ impl Builder<'_> {
         for grant in api.grants.iter().filter(|grant| grant.operations.contains(&operation.name)) {
             grants.entry(grant.partner.clone()).or_default().extend(grant.versions.iter().cloned());
         }
+        let conditions = self.conditions(api, operation);
         Operation {
             id: format!("{}/{}", api.name, operation.name),
             api: api.name.clone(),
@@ -397,9 +447,40 @@ impl Builder<'_> {
             lives: Arc::clone(lives),
             versions,
             grants: Arc::new(grants),
+            conditions: Arc::new(conditions),
             body_max: self.checked.gateway.limits.body_max_bytes,
             rule: operation.origin.to_string(),
         }
+    }
+
+    fn conditions(
+        &mut self,
+        api: &checked::Api,
+        operation: &checked::Operation,
+    ) -> HashMap<PartnerName, HashMap<VersionName, Vec<When>>> {
+        let mut all: HashMap<PartnerName, HashMap<VersionName, Vec<When>>> = HashMap::new();
+        let grants = || api.grants.iter().filter(|grant| grant.operations.contains(&operation.name));
+        for grant in grants() {
+            let Some(when) = &grant.when else { continue };
+            let condition = match Condition::compile(&when.text) {
+                Ok(condition) => Arc::new(condition),
+                Err(error) => {
+                    self.wrong.push(format!("{}: {error}", when.origin));
+                    continue;
+                }
+            };
+            let when = When { condition, rule: when.origin.to_string() };
+            let versions = all.entry(grant.partner.clone()).or_default();
+            for version in &grant.versions {
+                versions.entry(version.clone()).or_default().push(when.clone());
+            }
+        }
+        for grant in grants().filter(|grant| grant.when.is_none()) {
+            if let Some(versions) = all.get_mut(&grant.partner) {
+                versions.retain(|version, _| !grant.versions.contains(version));
+            }
+        }
+        all
     }
 
     fn contract(

@@ -28,6 +28,8 @@ pub struct Checked {
     pub targets: BTreeMap<TargetName, Target>,
     /// `subscriptions/`.
     pub subscriptions: BTreeMap<SubscriptionName, Subscription>,
+    /// `ownership.yaml`, by type or family (`shipment.*`).
+    pub ownership: BTreeMap<String, Owned>,
     /// JSON Schemas by their path in the folder: `schemas/nordfracht/status.v1.json`.
     pub schemas: BTreeMap<String, Arc<str>>,
     /// Cross-reference tables by name: the file's name without `.csv`.
@@ -483,6 +485,26 @@ pub struct Grant {
     pub operations: Vec<OperationName>,
     /// In which versions.
     pub versions: Vec<VersionName>,
+    /// What must hold besides.
+    pub when: Option<When>,
+}
+
+/// A condition: an expression of CEL that compiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct When {
+    /// Where it stands.
+    pub origin: Origin,
+    /// As it is written.
+    pub text: Arc<str>,
+}
+
+/// Who may assert events of a type.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Those.
+    pub owners: Vec<PartnerName>,
 }
 
 /// A system that events are delivered to.

@@ -27,7 +27,9 @@ mod targets;
 pub mod units;
 mod watch;
 
-pub use built::{Contract, Expiry, Mapping, Operation, Snapshot, Subscription, Workshop};
+pub use built::{
+    Contract, Expiry, Mapping, Operation, Owned, Ownership, Snapshot, Subscription, When, Workshop,
+};
 pub use canary::{BESIDE, Canary, Field, Pair, Part, Progress, Terms, is_its_own};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};

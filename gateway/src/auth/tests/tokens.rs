@@ -281,3 +281,13 @@ async fn every_refusal_reads_the_same_to_the_caller() {
     ];
     assert!(reasons.iter().all(|error| error.public() == Error::Missing.public()));
 }
+
+#[tokio::test]
+async fn a_claim_may_have_any_of_the_values_that_its_rule_names() {
+    let keys = KeySet::from_json(&set(&[&pair()])).unwrap();
+    let gate = believing(issuer(keys, &[Algorithm::ES256]), vec![rule("acme-3pl", "sub", "wms-7|wms-8")]);
+    for (sub, known) in [("wms-7", true), ("wms-8", true), ("wms-9", false), ("wms-7|wms-8", false)] {
+        let token = pair().sign(&changed("sub", json!(sub)));
+        assert_eq!(present(&gate, &token, at(NOW)).await.is_ok(), known, "{sub}");
+    }
+}

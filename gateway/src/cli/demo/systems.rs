@@ -115,6 +115,7 @@ async fn listen(
     let limits = Limits {
         connections: 256,
         header_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
         drain: Duration::from_millis(200),
     };
     let task = tokio::spawn(server::serve(listener, limits, Arc::clone(inbox), stop.subscribe()));

@@ -11,13 +11,14 @@ use super::{
     reader::{Fields, Reader, clip},
 };
 use crate::{
+    contract::{Condition, Invalid},
     policy::{
         checked::{
             Acknowledge, Api, Binding, Grant, Idempotency, Layer, Operation, Select, SelectBy, Version,
-            VersionState,
+            VersionState, When,
         },
         raw::{Entry, Node, Span},
-        report::{Finding, nearest},
+        report::{Finding, Place, nearest},
         units,
     },
     words::{ApiName, Mode, OperationName, PartnerName, TargetName, Time, VersionName},
@@ -441,8 +442,24 @@ fn grant(
             unknown(reader, item.span, "version", name.as_str(), known).then_some(name)
         })
     });
+    let when = fields.optional(reader, "when", when);
     fields.end(reader);
     let (granted, granted_versions) = (granted?, granted_versions?);
+    if let Some((when, true)) = &when {
+        let blind = granted.iter().filter_map(|name| operations.get(name)).find(|operation| {
+            let versions = granted_versions.iter().filter_map(|version| operation.versions.get(version));
+            versions.into_iter().any(|binding| binding.mapper.is_none())
+        });
+        if let Some(operation) = blind {
+            let finding = Finding::error(format!(
+                "the condition speaks of an event, and `{}` has no mapper that makes one",
+                operation.name
+            ));
+            let mut finding = finding;
+            finding.place = Some(Place::line(&when.origin));
+            reader.report.push(finding);
+        }
+    }
     for name in &granted {
         let bound = operations.get(name).is_some_and(|operation| {
             granted_versions.iter().any(|version| operation.versions.contains_key(version))
@@ -452,7 +469,36 @@ fn grant(
         }
     }
     let origin = reader.origin(node.span);
-    Some(Grant { origin, partner: partner?, operations: granted, versions: granted_versions })
+    let when = when.map(|(when, _)| when);
+    Some(Grant { origin, partner: partner?, operations: granted, versions: granted_versions, when })
+}
+
+/// A condition, and whether it is about events.
+fn when(reader: &mut Reader<'_>, node: &Node) -> Option<(When, bool)> {
+    let text = reader.scalar(node)?;
+    match Condition::compile(text) {
+        Ok(condition) => {
+            let about_events = condition.is_about_events();
+            Some((When { origin: reader.origin(node.span), text: text.into() }, about_events))
+        }
+        Err(error) => {
+            let finding = Finding::error(error.to_string());
+            let finding = match &error {
+                Invalid::Syntax { column: Some(column), .. } => {
+                    finding.label(format!("at column {column} of the expression"))
+                }
+                Invalid::Name(name) | Invalid::Function(name) => {
+                    match nearest(name, error.known().iter().copied()) {
+                        Some(near) => finding.help(format!("did you mean `{near}`?")),
+                        None => finding.help(format!("there are: {}", error.known().join(", "))),
+                    }
+                }
+                _ => finding,
+            };
+            reader.push(finding, node.span);
+            None
+        }
+    }
 }
 
 /// Reports a name that is not among the known ones; answers whether it is.

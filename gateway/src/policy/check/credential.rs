@@ -12,7 +12,7 @@ use crate::{
     auth::SignatureAlgorithm,
     policy::{
         checked::{CertificateName, Credential, CredentialKind},
-        raw::{Entry, Node, Span},
+        raw::{Entry, Kind, Node, Span},
         report::Finding,
         units,
     },
@@ -214,14 +214,22 @@ fn jwt(reader: &mut Reader<'_>, node: &Node, at: Span) -> Option<CredentialKind>
             reader.error(node.span, "every token of the issuer would be this partner's: name a claim");
             return None;
         }
-        let claim = |entry: &Entry| Some((entry.key.clone(), reader.string(&entry.value)?));
+        let claim = |entry: &Entry| {
+            let values = match entry.value.kind {
+                Kind::List(_) => reader.some(&entry.value, Reader::string)?,
+                _ => vec![reader.string(&entry.value)?],
+            };
+            Some((entry.key.clone(), values))
+        };
         Some(entries.iter().filter_map(claim).collect::<Vec<_>>())
     });
     fields.end(reader);
     let (issuer, mut claims) = (issuer?, claims?);
     claims.sort();
     // Two partners with the same rule would both own the same token.
-    let rule = claims.iter().fold(issuer.to_string(), |rule, (key, value)| format!("{rule} {key}={value}"));
+    let rule = claims
+        .iter()
+        .fold(issuer.to_string(), |rule, (key, value)| format!("{rule} {key}={}", value.join("|")));
     reader.declares(Ask::TokenRule, &rule, at);
     Some(CredentialKind::Jwt { issuer, claims })
 }

@@ -19,6 +19,7 @@ mod estate;
 mod gateway;
 mod limits;
 mod lock;
+mod ownership;
 mod partner;
 mod reader;
 
@@ -173,6 +174,7 @@ struct Estate {
     apis: BTreeMap<crate::words::ApiName, super::checked::Api>,
     targets: BTreeMap<crate::words::TargetName, super::checked::Target>,
     subscriptions: BTreeMap<crate::words::SubscriptionName, super::checked::Subscription>,
+    ownership: BTreeMap<String, super::checked::Owned>,
     schemas: BTreeMap<String, Arc<str>>,
     tables: BTreeMap<String, Arc<super::checked::Table>>,
     lock: Option<BTreeMap<crate::words::MapperName, super::checked::Pin>>,
@@ -180,9 +182,31 @@ struct Estate {
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock } = self;
+        let Self {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        } = self;
         let gateway = gateway?;
-        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock })
+        Some(Checked {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        })
     }
 }
 
@@ -238,7 +262,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, mappers.lock, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, ownership.yaml, mappers.lock, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -262,6 +286,7 @@ enum Room {
 enum Kind {
     Gateway,
     Issuers,
+    Ownership,
     Partner,
     Api,
     Target,
@@ -275,6 +300,7 @@ impl Room {
             None if path == "gateway.yaml" => Self::Yaml(Kind::Gateway),
             None if path == "mappers.lock" => Self::Lock,
             None if path == "issuers.yaml" => Self::Yaml(Kind::Issuers),
+            None if path == "ownership.yaml" => Self::Yaml(Kind::Ownership),
             Some(("partners", _)) if yaml => Self::Yaml(Kind::Partner),
             Some(("apis", _)) if yaml => Self::Yaml(Kind::Api),
             Some(("targets", _)) if yaml => Self::Yaml(Kind::Target),
@@ -299,7 +325,7 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock"])
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "ownership.yaml", "mappers.lock"])
             .map(|near| format!("did you mean `{near}`?")),
     }
 }
@@ -349,6 +375,7 @@ impl Estate {
                     gateway::issuers(reader, node).into_iter().map(|issuer| (issuer.name.clone(), issuer)),
                 );
             }
+            Kind::Ownership => self.ownership = ownership::ownership(reader, node),
             Kind::Partner => {
                 self.partners
                     .extend(partner::partner(reader, node, now).map(|item| (item.name.clone(), item)));

@@ -98,8 +98,8 @@ pub enum CredentialKind {
     Jwt {
         /// A name of `issuers.yaml`.
         issuer: Arc<str>,
-        /// Claims that must have exactly these values.
-        claims: Vec<(String, String)>,
+        /// Claims that must have exactly one of these values.
+        claims: Vec<(String, Vec<String>)>,
     },
 }
 
