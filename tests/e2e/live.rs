@@ -367,6 +367,24 @@ async fn a_message_is_run_again_by_its_original_mapper() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_stored_message_is_followed_back_to_its_bytes_by_the_mapper_that_made_it() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let sent = receipt(&world.confirm(confirmation("0080009621", 9621)?).await?)?;
+    let id = sent["message_id"].as_str().context("an id")?;
+    change(&world.gateway, "mappers", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    let text = printed(&world, &["message", "lineage", id]).await?;
+    ensure!(text.contains("shipment.dispatched, event 1\n"), "{text}");
+    ensure!(text.contains("\"0080009621\"   ←  ST*945*"), "{text}");
+    ensure!(text.contains("\"W06/2\"") && !text.contains("W06/9"), "{text}");
+    let one = printed(&world, &["message", "lineage", id, "--field", "natural_key/order"]).await?;
+    ensure!(one.contains("natural_key/order") && !one.contains("occurred_at"), "{one}");
+    let none = run(&world, &["message", "lineage", id, "--field", "natural_key/ordre"]).await?;
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    ensure!(String::from_utf8_lossy(&none.stderr).contains("did you mean `natural_key/order`?"), "{none:?}");
+    Ok(())
+}
+
 /// A mapper like the live one that says something else in one place: the text is in its bytes, at the same length.
 /// It carries no cases, for it would fail them.
 fn altered(version: &str, from: &str, to: &str) -> anyhow::Result<Bytes> {

@@ -12,7 +12,7 @@ mod inspect;
 pub mod language;
 mod laws;
 mod leaves;
-mod lineage;
+pub(super) mod lineage;
 mod live;
 mod locate;
 mod lost;
