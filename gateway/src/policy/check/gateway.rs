@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use super::{Ask, reader::Reader};
 use crate::{
     policy::{
@@ -14,7 +12,7 @@ use crate::{
         report::Finding,
         units,
     },
-    words::EstateName,
+    words::{Digest, EstateName},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -82,9 +80,11 @@ fn signatures(reader: &mut Reader<'_>, node: &Node) -> Option<Signatures> {
         let mut keys = BTreeMap::new();
         for entry in reader.map(node)? {
             let key = reader.parsed(&entry.value, |text| {
-                let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-                bytes.ok_or(
-                    "expected an Ed25519 public key in base64, as `crossdock plugin sign --new` prints it",
+                // In base64 it would look like the secrets that must not stand here.
+                let digits = Digest::parse(text);
+                digits.map(|digits| *digits.as_bytes()).ok_or(
+                    "expected an Ed25519 public key of 64 hexadecimal digits, as `crossdock plugin sign --new` \
+                     prints it",
                 )
             });
             keys.extend(key.map(|key| (entry.key.clone(), key)));
