@@ -82,8 +82,8 @@ fn region<'d>(source: &Source<'d>, nad: Segment<'d>) -> Option<String> {
 /// `CTA` and the `COM`s below it; one that names nobody and no way to reach them is left.
 fn contact<'d>(source: &Source<'d>, node: &Node<'d>) -> Option<Contact> {
     let cta = node.segment;
-    let mut contact = Contact::default();
-    contact.name = source.some(cta, 2, 2).or_else(|| source.some(cta, 2, 1));
+    let name = source.some(cta, 2, 2).or_else(|| source.some(cta, 2, 1));
+    let mut contact = Contact { name, ..Contact::default() };
     for com in node.all("COM") {
         for element in com.segment.elements().flat_map(|element| element.repetitions()) {
             let parts: Vec<_> = element.components().collect();
