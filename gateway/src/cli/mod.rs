@@ -94,7 +94,7 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Plugin(args) => plugin::run(args, &*clock, &*random),
         Command::Policy(args) => Ok(check_policies(&args, &*clock)),
         Command::Key(args) => key::run(args, &*clock, &*random),
-        Command::Message { command, admin } => asked(lookup::message(command, &admin)),
+        Command::Message { command, admin } => asked(lookup::message(command, &admin, clock, random)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
         Command::Exception { command, admin } => asked(exception::exception(command, &admin)),

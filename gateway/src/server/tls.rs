@@ -50,7 +50,7 @@ impl Tls {
                 roots.add(authority).map_err(|error| format!("the clients' authority: {error}"))?;
             }
             let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-            Ok(built.build().map_err(|error| format!("the clients' authority: {error}"))?)
+            built.build().map_err(|error| format!("the clients' authority: {error}"))
         });
         let clients = clients.transpose()?;
         let config = rustls::ServerConfig::builder_with_provider(provider)
