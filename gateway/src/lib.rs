@@ -3,6 +3,7 @@
 
 pub mod words;
 
+pub mod audit;
 pub mod auth;
 pub mod canonical;
 pub mod contract;

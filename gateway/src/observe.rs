@@ -170,6 +170,8 @@ pub struct Counted {
 pub enum Count {
     /// A number that only grows.
     Number(u64),
+    /// How much there is now.
+    Level(u64),
     /// How a measure was spread: its sum, how often it was measured, and how many fell under each bound.
     Spread(f64, u64, Vec<(f64, u64)>),
 }
@@ -188,6 +190,7 @@ impl<F: Fn() -> Vec<Counted> + Send + Sync + 'static> Collector for Elsewhere<F>
             let kind = match rows.first() {
                 None => continue,
                 Some((_, Count::Number(_))) => MetricType::Counter,
+                Some((_, Count::Level(_))) => MetricType::Gauge,
                 Some((_, Count::Spread(..))) => MetricType::Histogram,
             };
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
@@ -195,6 +198,7 @@ impl<F: Fn() -> Vec<Counted> + Send + Sync + 'static> Collector for Elsewhere<F>
                 let mut row = family.encode_family(&labels)?;
                 match count {
                     Count::Number(number) => row.encode_counter::<NoLabelSet, _, u64>(&number, None)?,
+                    Count::Level(level) => row.encode_gauge(&level)?,
                     Count::Spread(sum, count, buckets) => {
                         row.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
                     }

@@ -30,6 +30,7 @@ use crate::{
 
 mod acknowledge;
 mod admit;
+mod canary;
 mod condition;
 mod keys;
 mod proxy;
@@ -314,8 +315,11 @@ async fn exchange(
             Some(in_use)
         }
     };
-    let mapped =
-        map(gateway, policies, mapping, &inbound, Stage::Request, contract.partial, now, trace).await;
+    let (mapped, candidate) =
+        canary::read(gateway, policies, mapping, &inbound, digest, contract.partial, now, trace).await;
+    // Where a candidate is out for this business key, it is the candidate's work from here on.
+    let mapping =
+        candidate.as_ref().inspect(|candidate| trace.mapper = Some(candidate.title())).unwrap_or(mapping);
     if let Err(Refusal::Mapper { failure: Failure::Refused(diagnostics), .. }) = &mapped
         && contract.acknowledges
     {
@@ -381,15 +385,18 @@ async fn map(
     let ran = gateway.host.to_canonical(&mapping.mapper, call, inbound.document.clone()).await;
     let ran = ran.map_err(|failure| refused(mapping, failure))?;
     trace.cpu += ran.usage.cpu;
-    let mut mapped = ran.value;
-    // A rejected unit sinks its document, all of its events or none, unless the operation takes parts of one.
+    sink(ran.value, partial).map_err(|failure| refused(mapping, failure))
+}
+
+/// A rejected unit sinks its document, all of its events or none, unless the operation takes parts of one.
+fn sink(mut mapped: Mapped, partial: bool) -> Result<Mapped, Failure> {
     let sunk = !mapped.rejects.is_empty() && (!partial || mapped.drafts.is_empty());
     let errors = mapped.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     if errors || sunk {
         let mut diagnostics: Vec<_> =
             mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
         diagnostics.append(&mut mapped.diagnostics);
-        return Err(refused(mapping, Failure::Refused(diagnostics)));
+        return Err(Failure::Refused(diagnostics));
     }
     Ok(mapped)
 }

@@ -12,7 +12,7 @@ use crate::{
     mapper,
     refusal::{Fault, Refusal},
     throttle::fields,
-    words::{Acknowledgement, Diagnostic, MessageId, RateLimit, Revision, Unit},
+    words::{Acknowledgement, Diagnostic, MessageId, Mode, RateLimit, Revision, Unit},
 };
 
 /// Diagnostics that one answer carries.
@@ -225,7 +225,11 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::Target { target, .. } => format!("`{target}` did not give an answer that can be passed on."),
         Refusal::Stopping => "This copy of the gateway is being stopped. Connect again.".to_owned(),
         Refusal::NoMessage => "No message of yours has this id.".to_owned(),
-        Refusal::Mode(_) => {
+        Refusal::Mode(Mode::Exchange) => {
+            "The mapper of this operation is damaged. Whoever runs the gateway has to look; then send it again."
+                .to_owned()
+        }
+        Refusal::Mode(Mode::Proxy) => {
             "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned()
         }
     }

@@ -152,8 +152,9 @@ pub enum Refusal {
     /// A message that this partner never sent.
     #[error("no such message")]
     NoMessage,
-    /// An operation was asked to answer in a mode that it lacks.
-    #[error("the operation is not in mode {0:?}")]
+    /// An operation lacks what it needs to answer in its mode: an exchange its mapper, whose stored file is damaged;
+    /// a proxy its target.
+    #[error("the operation lacks what mode {0:?} needs")]
     Mode(Mode),
 }
 
@@ -330,7 +331,10 @@ impl Refusal {
             ),
             Self::Stopping => (503, "stopping", "The gateway is stopping", Gateway, true),
             Self::NoMessage => (404, "no-message", "There is no such message", Caller, false),
-            Self::Mode(_) => (500, "mode", "The operation is set up wrongly", Gateway, false),
+            Self::Mode(Mode::Exchange) => {
+                (503, "mapper-unusable", "The operation's mapper cannot be used just now", Gateway, true)
+            }
+            Self::Mode(Mode::Proxy) => (500, "mode", "The operation is set up wrongly", Gateway, false),
         };
         let status = StatusCode::from_u16(status).expect("the statuses above are legal");
         Class { status, name, title, fault, retryable }

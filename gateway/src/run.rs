@@ -3,21 +3,22 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     admin::{Admin, Token},
+    audit,
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
     mapper::{self, Host},
     observe::Metrics,
     pipeline::{Gateway, KeysInUse},
-    policy::{self, KeySets, Policies, Workshop, checked},
+    policy::{self, KeySets, Policies, Registry, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
     throttle::{Limiter, Places},
@@ -86,15 +87,31 @@ impl Running {
             queue_per_partner: 256,
             bound_waste: true,
         })?;
-        let mapper_store = data.join("mappers");
-        take_in(&options.mappers, &mapper_store)?;
+        let (mut registry, damage) = Registry::open(&data.join("mappers"), clock.now())?;
+        for file in &options.mappers {
+            registry.take_in(file, "serve --mapper", clock.now())?;
+        }
         let counted = Arc::clone(&host);
-        let metrics = Metrics::new(move || figures::of_mappers(&counted.figures()));
+        // The policies count too, and are made with the figures.
+        let in_force = Arc::new(OnceLock::<Weak<Policies>>::new());
+        let asked = Arc::clone(&in_force);
+        let metrics = Metrics::new(move || {
+            let stored = asked.get().and_then(Weak::upgrade).map(|policies| policies.stored());
+            let mut rows = figures::of_mappers(&counted.figures());
+            rows.extend(figures::of_generations(&stored.unwrap_or_default()));
+            rows
+        });
         let keys = Arc::new(KeySets::new(Arc::clone(&clock)));
         let workshop = Workshop { host: Arc::clone(&host), folder: options.policies.clone(), keys };
         let shown = Arc::clone(&metrics);
-        let policies =
-            Policies::start(&source, checked, workshop, mapper_store, Arc::clone(&clock), shown).await?;
+        let audit_file = data.join("audit.log");
+        let audit = audit::Log::open(&audit_file)
+            .with_context(|| format!("the audit file {}", audit_file.display()))?;
+        let registry = (registry, damage);
+        let (audit, time) = (Arc::new(audit), Arc::clone(&clock));
+        let policies = Policies::start(&source, checked, workshop, registry, audit, time, shown).await?;
+
+        let _ = in_force.set(Arc::downgrade(&policies));
 
         let store = sqlite::Store::open(&data.join("journal"), &settings.estate, Arc::clone(&clock))
             .with_context(|| format!("the journal in {}", data.display()))?;
@@ -114,18 +131,19 @@ impl Running {
         std::fs::create_dir_all(&spool_folder)?;
         let limiter = Limiter::open(&data.join("quotas"), clock.now());
         let limiter = Arc::new(limiter.with_context(|| format!("the quotas in {}", data.display()))?);
+        let (canon, ids) = (Arc::new(Canon::new()), Arc::new(IdSource::new()));
         let gateway = Arc::new(Gateway {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
-            host,
-            canon: Arc::new(Canon::new()),
+            host: Arc::clone(&host),
+            canon: Arc::clone(&canon),
             limiter: Arc::clone(&limiter),
             places: Places::new(settings.limits.requests),
             spool: Spool::new(spool_folder, in_flight, settings.limits.body_timeout),
             calls,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            ids: Arc::new(IdSource::new()),
+            ids: Arc::clone(&ids),
             metrics: Arc::clone(&metrics),
             keys: KeysInUse::default(),
         });
@@ -149,6 +167,11 @@ impl Running {
             deliveries: Arc::clone(&runner),
             metrics,
             clock,
+            random,
+            host,
+            canon,
+            ids,
+            shadowing: tokio::sync::Mutex::default(),
             token,
         });
 
@@ -160,6 +183,9 @@ impl Running {
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
             tokio::spawn(tidy::run(limiter, Arc::clone(&policies), tidying, certificate, stop.subscribe())),
         ];
+        tasks.push(tokio::spawn(Arc::clone(&policies).tend(stop.subscribe())));
+        let earlier = Arc::clone(&policies);
+        tokio::spawn(async move { earlier.make_ready().await });
         if let Some(listener) = admin_listener {
             tasks.push(tokio::spawn(server::serve(listener, limits, admin, stop.subscribe())));
         }
@@ -259,16 +285,4 @@ fn make_private(data: &Path) -> anyhow::Result<()> {
     let what = || format!("the data folder {} must be this user's own, to write in", data.display());
     std::fs::create_dir_all(data).with_context(what)?;
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).with_context(what)
-}
-
-fn take_in(files: &[PathBuf], store: &Path) -> anyhow::Result<()> {
-    for file in files {
-        let wasm = std::fs::read(file).with_context(|| format!("mapper {}", file.display()))?;
-        let found =
-            Host::inspect(&wasm).map_err(|error| anyhow::anyhow!("mapper {}: {error}", file.display()))?;
-        let Some(manifest) = found.manifest else { bail!("mapper {}: no manifest", file.display()) };
-        policy::keep(store, &manifest.name, &wasm)
-            .with_context(|| format!("mapper store {}", store.display()))?;
-    }
-    Ok(())
 }

@@ -244,19 +244,19 @@ fn command(world: &World, arguments: &[&str]) -> Command {
     command_at(&world.gateway.admin, world.data.path(), arguments)
 }
 
-fn command_at(admin: &str, data: &std::path::Path, arguments: &[&str]) -> Command {
+pub fn command_at(admin: &str, data: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments).arg("--admin").arg(admin).arg("--data").arg(data);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
-async fn run(world: &World, arguments: &[&str]) -> anyhow::Result<Output> {
+pub async fn run(world: &World, arguments: &[&str]) -> anyhow::Result<Output> {
     Ok(command(world, arguments).output().await?)
 }
 
 /// What a command that succeeds prints.
-async fn printed(world: &World, arguments: &[&str]) -> anyhow::Result<String> {
+pub async fn printed(world: &World, arguments: &[&str]) -> anyhow::Result<String> {
     let output = run(world, arguments).await?;
     ensure!(output.status.success(), "{arguments:?}: {output:?}");
     Ok(String::from_utf8(output.stdout)?)

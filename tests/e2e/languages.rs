@@ -1,6 +1,7 @@
 //! One mapper, written in every language: the template of each is made, built, tested and run by the command line, and
 //! gives the same answers to the same documents, byte for byte. A case is a folder in `languages/`: `in.json`,
-//! `context.json`, and `out.jsonl` with what is expected.
+//! `context.json`, and `out.jsonl` with what is expected. A second mapper in every language, in `echo/`, says what it is
+//! told for an acknowledgement.
 
 use std::{
     fs,
@@ -52,6 +53,16 @@ fn a_mapper_in_assemblyscript_answers_as_all_do() -> anyhow::Result<()> {
     answers_as_all_do("assemblyscript")
 }
 
+#[test]
+fn a_mapper_in_java_answers_as_all_do() -> anyhow::Result<()> {
+    answers_as_all_do("java")
+}
+
+#[test]
+fn a_mapper_in_kotlin_answers_as_all_do() -> anyhow::Result<()> {
+    answers_as_all_do("kotlin")
+}
+
 fn answers_as_all_do(language: &str) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     // The same name in every run finds the mapper of the last one in the cache.
@@ -79,6 +90,42 @@ fn answers_as_all_do(language: &str) -> anyhow::Result<()> {
         }
     }
     ensure!(differences.is_empty(), "{language}: {}", differences.join("\n"));
+    echoes(language)
+}
+
+/// A mapper that refuses everything, and writes down the outcomes: it is told the same in every language.
+fn echoes(language: &str) -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let name = format!("echo-{language}");
+    succeeds(crossdock(&["plugin", "new", &name, "--lang", language, "--dir"]).arg(home.path()).output()?)?;
+    let mapper = home.path().join(&name);
+    let (main, source) = match language {
+        "rust" => ("src/lib.rs", "rust.rs"),
+        "c" => ("mapper.c", "c.c"),
+        "javascript" => ("mapper.js", "javascript.js"),
+        "typescript" => ("mapper.ts", "typescript.ts"),
+        "python" => ("mapper.py", "python.py"),
+        "go" => ("main.go", "go.go"),
+        "zig" => ("mapper.zig", "zig.zig"),
+        "assemblyscript" => ("mapper.ts", "assemblyscript.ts"),
+        "kotlin" => ("Main.kt", "kotlin.kt"),
+        _ => ("Main.java", "java.java"),
+    };
+    let echo = root().join("tests/e2e/echo");
+    fs::write(mapper.join(main), fs::read_to_string(echo.join(source))?.replace("{{name}}", &name))?;
+    let description = fs::read_to_string(mapper.join("mapper.yaml"))?;
+    fs::write(mapper.join("mapper.yaml"), description.replace("from-canonical", "acknowledge"))?;
+    let told = ["sender=ACME", "receiver=NORTH", "media_type=application/edi-x12"];
+    let output = crossdock(&["plugin", "run", "--json", "--direction", "acknowledge"])
+        .args(told.iter().flat_map(|told| ["--context", told]))
+        .arg(&mapper)
+        .arg(echo.join("in.x12"))
+        .output()?;
+    let first = text(&output.stdout);
+    let first: Value = serde_json::from_str(first.lines().next().with_context(|| text(&output.stderr))?)?;
+    let expected = fs::read_to_string(echo.join("out.txt"))?;
+    ensure!(first["kind"] == "acknowledgement", "{language}: {first} {}", text(&output.stderr));
+    ensure!(first["text"] == *expected, "{language}: expected {expected}got {first}");
     Ok(())
 }
 

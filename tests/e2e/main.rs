@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a test has no readers from outside")]
 
 mod acknowledge;
+mod author;
 mod certificates;
 mod commands;
 mod conditions;
@@ -12,6 +13,7 @@ mod job;
 mod keys;
 mod languages;
 mod limits;
+mod live;
 mod policies;
 mod refusals;
 mod server;

@@ -58,10 +58,22 @@ impl Gateway {
     /// # Errors
     /// It did not come up; what it said is in the error.
     pub async fn start_cold(estate: &Estate, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(estate, data, mappers()).await
+    }
+
+    /// Starts it on a data folder that has its mappers already: what was live is to be live again.
+    ///
+    /// # Errors
+    /// It did not come up; what it said is in the error.
+    pub async fn start_again(estate: &Estate, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(estate, data, &[]).await
+    }
+
+    async fn start_with(estate: &Estate, data: &Path, mappers: &[PathBuf]) -> anyhow::Result<Self> {
         let mut command = Command::new(binary());
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies"]);
         command.arg(estate.folder()).arg("--data").arg(data);
-        for mapper in mappers() {
+        for mapper in mappers {
             command.arg("--mapper").arg(mapper);
         }
         command.env("CROSSDOCK_LOG", std::env::var("CROSSDOCK_LOG").unwrap_or_else(|_| "warn".to_owned()));

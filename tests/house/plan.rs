@@ -3,7 +3,18 @@
 /// The floors, lowest first. A room imports from floors below its own, never from its own floor or above.
 pub const FLOORS: &[&[&str]] = &[
     &["words"],
-    &["auth", "canonical", "contract", "journal", "mapper", "observe", "server", "spool", "throttle"],
+    &[
+        "audit",
+        "auth",
+        "canonical",
+        "contract",
+        "journal",
+        "mapper",
+        "observe",
+        "server",
+        "spool",
+        "throttle",
+    ],
     &["deliver"],
     &["policy"],
     &["refusal"],
@@ -55,7 +66,7 @@ pub const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("SystemTime::now", &["words/time.rs"], "time is passed in"),
     (
         "Instant::now",
-        &["pipeline.rs", "spool.rs", "policy/live.rs", "deliver/call/http.rs", "mapper/", "cli/"],
+        &["pipeline.rs", "spool.rs", "policy/mappers.rs", "deliver/call/http.rs", "mapper/", "cli/"],
         "how long something took or may take; nothing is decided or stored by it",
     ),
     (

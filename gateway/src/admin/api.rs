@@ -7,7 +7,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, query, view};
+use super::{Admin, Refusal, again, bundle, mappers, query, view};
 use crate::journal::{DeliveryFilter, EventFilter, ExceptionFilter, MessageFilter};
 
 /// Longest wait for new events.
@@ -29,6 +29,12 @@ pub(super) async fn answer(
             let id = id.parse().map_err(Refusal::Wrong)?;
             let found = admin.journal.message(id).await?;
             found.map(|found| view::message(&found)).ok_or_else(|| missing("message", &id))
+        }
+        (&Method::GET, ["messages", id, "bundle"]) => {
+            bundle::of(admin, id.parse().map_err(Refusal::Wrong)?).await
+        }
+        (&Method::POST, ["messages", id, "rerun"]) => {
+            again::rerun(admin, id.parse().map_err(Refusal::Wrong)?).await
         }
         (&Method::GET, ["events"]) => events(admin, query).await,
         (&Method::GET, ["events", id]) => {
@@ -67,14 +73,17 @@ pub(super) async fn answer(
             let policies = admin.policies.now();
             Ok(json!({
                 "estate": policies.estate, "revision": policies.revision, "refused": admin.policies.refused(),
-                "store": status, "mappers": admin.policies.mappers(), "deliveries": admin.deliveries.stats(),
+                "store": status, "mappers": admin.policies.mappers(), "damage": admin.policies.damage(),
+                "deliveries": admin.deliveries.stats(),
             }))
         }
-        (&Method::GET, ["mappers"]) => Ok(json!({ "mappers": admin.policies.mappers() })),
-        (&Method::POST, ["mappers"]) => {
-            let pushed = admin.policies.push_mapper(body).await.map_err(Refusal::Wrong)?;
-            Ok(serde_json::to_value(pushed).expect("plain values"))
+        (&Method::GET, ["audit"]) => {
+            let Newest { limit } = filter(query)?;
+            let lines = admin.policies.written_down(limit.unwrap_or(50));
+            let lines = lines.map_err(|error| Refusal::Missing(format!("the audit file: {error}")))?;
+            Ok(json!({ "audit": lines }))
         }
+        (_, ["mappers", rest @ ..]) => mappers::answer(admin, method, rest, query, body).await,
         _ => Err(Refusal::Nothing),
     }
 }
@@ -103,6 +112,12 @@ async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Newest {
+    limit: Option<usize>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Retry {
     by: String,
     #[serde(default)]
@@ -116,11 +131,11 @@ struct Discard {
     reason: String,
 }
 
-fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+pub(super) fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
     serde_json::from_value(query(text)?).map_err(|error| Refusal::Wrong(error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::Wrong(format!("the body: {error}")))
 }
 

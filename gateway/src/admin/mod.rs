@@ -11,15 +11,21 @@ use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use crate::{
+    canonical::Canon,
     deliver::Runner,
     journal::{self, Journal},
+    mapper::Host,
     observe::{CredentialLabels, Metrics, TargetLabels},
     policy::Policies,
     server::{Answering, Handler},
-    words::{Clock, Peer, Random},
+    words::{Clock, IdSource, Peer, Random},
 };
 
+mod again;
 mod api;
+pub mod bundle;
+mod mappers;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -47,6 +53,16 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Runs mappers, for what is mapped again.
+    pub host: Arc<Host>,
+    /// The canonical check, for the same.
+    pub canon: Arc<Canon>,
+    /// Identifiers, for the same; they are never stored.
+    pub ids: Arc<IdSource>,
+    /// Held while two mappers are compared: one comparison at a time.
+    pub shadowing: tokio::sync::Mutex<()>,
     /// Who may ask; none on a Unix socket, whose mode already says so.
     pub token: Option<Token>,
 }
@@ -216,7 +232,16 @@ fn own_address(headers: &HeaderMap) -> Result<(), Refusal> {
 
 async fn ready(admin: &Admin) -> Answer {
     let (status, line) = match admin.journal.status().await {
-        Ok(_) => (StatusCode::OK, format!("ready, revision {}\n", admin.policies.now().revision)),
+        Ok(_) => {
+            // What is damaged costs its own operations; the rest is worth serving.
+            let mut text = format!("ready, revision {}\n", admin.policies.now().revision);
+            for damage in admin.policies.damage() {
+                let mapper =
+                    damage.mapper.map_or_else(|| "a mapper".to_owned(), |name| format!("mapper {name}"));
+                let _ = writeln!(text, "{mapper} cannot be used: {}", damage.what);
+            }
+            (StatusCode::OK, text)
+        }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
     };
     text(status, "text/plain", line)
@@ -234,7 +259,7 @@ async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
     }
     admin.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
     admin.metrics.credential_expiry.clear();
-    for expiry in &admin.policies.now().expiries {
+    for expiry in admin.policies.now().expiries.iter() {
         let (partner, credential) = (expiry.partner.to_string(), expiry.credential.to_string());
         let labels = CredentialLabels { partner, credential };
         admin.metrics.credential_expiry.get_or_create(&labels).set(expiry.at.millis() / 1000);
@@ -266,7 +291,7 @@ fn query(text: &str) -> Result<Value, Refusal> {
                 .map(Value::from)
                 .map_err(|_| Refusal::Wrong(format!("`{name}` is a whole number, not `{value}`")))?,
             "before" => value.parse::<u64>().map_or_else(|_| Value::from(value.clone()), Value::from),
-            "all" | "newest" => Value::Bool(value.is_empty() || value == "true"),
+            "all" | "newest" | "hold" => Value::Bool(value.is_empty() || value == "true"),
             "key" => match value.split_once(':') {
                 Some((kind, value)) => json!({ "kind": kind, "value": value }),
                 None => return Err(Refusal::Wrong("`key` is KIND:VALUE, like `order:8841-22`".to_owned())),

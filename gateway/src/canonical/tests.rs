@@ -286,7 +286,8 @@ fn types_and_schemas_have_the_same_fields() {
         assert_eq!(fields::<T>(), named, "{name}");
     }
     macro_rules! events { ($($type:ident)*) => { $(same::<canonical::$type>(canonical::$type::KIND, &schema(canonical::$type::KIND));)* } }
-    events!(OrderReleased OrderCancelled OrderAccepted OrderRejected ShipmentTendered ShipmentDispatched ShipmentMilestone
+    events!(OrderReleased OrderCancelled OrderAccepted OrderRejected ShipmentTendered ShipmentTenderAccepted ShipmentTenderDeclined
+        ShipmentDispatched ShipmentMilestone
         ShipmentDelivered ShipmentCancelled ReceivingReceived InventoryCounted InventoryAdjusted FreightInvoiced
         BillingInvoiced BillingCredited);
     let defs = defs();
@@ -394,6 +395,8 @@ proptest! {
         round_trip::<canonical::ShipmentMilestone>(&choice)?;
         round_trip::<canonical::ShipmentDelivered>(&choice)?;
         round_trip::<canonical::ShipmentTendered>(&choice)?;
+        round_trip::<canonical::ShipmentTenderAccepted>(&choice)?;
+        round_trip::<canonical::ShipmentTenderDeclined>(&choice)?;
         round_trip::<canonical::ShipmentCancelled>(&choice)?;
         round_trip::<canonical::OrderAccepted>(&choice)?;
         round_trip::<canonical::OrderRejected>(&choice)?;

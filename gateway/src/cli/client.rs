@@ -44,6 +44,13 @@ pub struct AdminArgs {
     pub json: bool,
 }
 
+impl AdminArgs {
+    /// The gateway's data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+}
+
 /// Why the admin API gave no answer to use.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

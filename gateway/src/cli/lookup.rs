@@ -1,5 +1,7 @@
 //! `message`, `event`, `delivery`, `exception`: clients of the admin API and nothing more.
 
+use std::{os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -43,6 +45,18 @@ pub enum Message {
         /// Only older than this message
         #[arg(long, value_name = "ID")]
         before: Option<MessageId>,
+    },
+    /// Map a stored document again by its original mapper and compare the events; stores and sends nothing
+    ///
+    /// Exit codes: 0 the same bytes, 1 something differs or it cannot be run again.
+    #[command(after_help = "Examples:\n  crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC\n  \
+        crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC --export message.json")]
+    Rerun {
+        /// The message
+        id: MessageId,
+        /// Write all that this takes to a file, document included, for `crossdock plugin rerun` on any machine
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
     },
     /// Show one message: its document, what became of it, where its events went
     #[command(after_help = "Example: crossdock message show 01JD8Q2M7T6V9K3H5X0YB4N8RC")]
@@ -178,6 +192,30 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
                 cells
             });
         }
+        Message::Rerun { id, export: Some(file) } => {
+            let bundle = client.get(&format!("messages/{id}/bundle")).await?;
+            let text = bundle.to_string();
+            let no = |error: std::io::Error| Error::No(format!("{}: {error}", file.display()));
+            // It holds a partner's document: nobody else's business.
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let mut out = options.open(&file).map_err(no)?;
+            std::io::Write::write_all(&mut out, text.as_bytes()).map_err(no)?;
+            let shown = show::safe(&file.display().to_string());
+            anstream::eprintln!("exported  {shown}, {} KB", text.len().div_ceil(1000));
+            anstream::eprintln!("          crossdock plugin rerun {shown}");
+        }
+        Message::Rerun { id, export: None } => {
+            let found = client.post(&format!("messages/{id}/rerun"), &json!({})).await?;
+            if admin.json {
+                show::line(&found);
+            } else {
+                print_rerun(&found);
+            }
+            if found["same"] != true {
+                return Err(Error::No(format!("message {id} does not give the same events again")));
+            }
+        }
         Message::Show { id } => {
             let found = client.get(&format!("messages/{id}")).await?;
             if admin.json {
@@ -188,6 +226,30 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Shows what came of mapping a message again.
+pub(super) fn print_rerun(found: &Value) {
+    let text = |name: &str| show::safe(&show::text(&found[name]));
+    let digest: String = text("digest").chars().take(8).collect();
+    let outcome = if found["same"] == true { "the same bytes" } else { "not the same" };
+    anstream::println!(
+        "rerun   {} {} ({digest})   {} events, {outcome}",
+        text("mapper"),
+        text("version"),
+        text("events")
+    );
+    for row in found["differences"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let [field, then, now] = ["field", "then", "now"].map(|name| show::safe(&show::text(&row[name])));
+        anstream::println!("        {field}: then {then}, now {now}");
+    }
+    if found["revision_then"] != found["revision_now"] {
+        anstream::println!(
+            "        policies then {}, now {}: configuration and tables are those of now",
+            text("revision_then"),
+            text("revision_now")
+        );
+    }
 }
 
 /// Runs an `event` command.

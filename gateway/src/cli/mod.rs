@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::words::{Clock, Random};
 
+mod audit;
 pub mod client;
 mod demo;
 mod key;
@@ -63,9 +64,23 @@ enum Command {
         #[command(flatten)]
         admin: client::AdminArgs,
     },
+    /// See who changed what is in force, and whether that account is whole
+    Audit {
+        #[command(subcommand)]
+        command: audit::Audit,
+        #[command(flatten)]
+        admin: client::AdminArgs,
+    },
     /// Compile a mapper; the gateway calls this on itself, with resource limits
     #[command(name = crate::mapper::compile::COMMAND, hide = true)]
-    Compile,
+    Compile {
+        /// What the code is made for
+        #[arg(default_value = "fast", value_parser = code)]
+        code: crate::mapper::Code,
+    },
+    /// Run the cases that a mapper carries; the gateway calls this on itself before it lets a mapper in
+    #[command(name = crate::mapper::trial::COMMAND, hide = true)]
+    Try(plugin::trial::TrialArgs),
 }
 
 /// Runs the command and gives its exit code: 0 done, 1 the answer is no, 2 wrong use, 3 a mapper trapped or
@@ -81,12 +96,18 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
         Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
-        Command::Compile => Ok(crate::mapper::compile::child_main()),
+        Command::Audit { command, admin } => audit::run(command, &admin),
+        Command::Try(args) => plugin::trial::run(&args, &*clock, &*random).map(|()| ExitCode::SUCCESS),
+        Command::Compile { code } => Ok(crate::mapper::compile::child_main(code)),
     };
     ended.unwrap_or_else(|error| {
         anstream::eprintln!("error: {}", show::safe(&format!("{error:#}")));
         ExitCode::FAILURE
     })
+}
+
+fn code(name: &str) -> Result<crate::mapper::Code, String> {
+    crate::mapper::Code::named(name).ok_or_else(|| "no such code".to_owned())
 }
 
 fn check_policies(args: &policy::Policy, clock: &dyn Clock) -> ExitCode {

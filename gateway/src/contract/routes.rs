@@ -1,6 +1,6 @@
 //! From method and path to what the policies put there: `/orders/{id}`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::Method;
 
@@ -35,7 +35,7 @@ pub enum RouteError {
 /// What is served where. Where several templates match a path, the one with the literal segment wins.
 #[derive(Debug)]
 pub struct Routes<T> {
-    root: Node,
+    root: Arc<Node>,
     all: Vec<Route<T>>,
 }
 
@@ -78,21 +78,30 @@ impl<T> Routes<T> {
     /// # Errors
     /// A template that is none; two that match the same paths.
     pub fn build(routes: impl IntoIterator<Item = (Method, String, T)>) -> Result<Self, RouteError> {
-        let mut built = Self { root: Node::default(), all: Vec::new() };
+        let (mut root, mut all) = (Node::default(), Vec::<Route<T>>::new());
         for (method, template, value) in routes {
             let segments =
                 parse(&template).map_err(|why| RouteError::Template { template: template.clone(), why })?;
-            let rival = built
-                .all
-                .iter()
-                .find(|other| other.method == method && ambiguous(&other.segments, &segments));
+            let rival =
+                all.iter().find(|other| other.method == method && ambiguous(&other.segments, &segments));
             if let Some(rival) = rival {
                 return Err(RouteError::Overlap { method, first: rival.template.clone(), second: template });
             }
-            built.root.insert(&segments, built.all.len());
-            built.all.push(Route { method, template, segments, value });
+            root.insert(&segments, all.len());
+            all.push(Route { method, template, segments, value });
         }
-        Ok(built)
+        Ok(Self { root: Arc::new(root), all })
+    }
+
+    /// The same paths with other values.
+    pub fn map<U>(&self, value: impl Fn(&T) -> U) -> Routes<U> {
+        let route = |route: &Route<T>| Route {
+            method: route.method.clone(),
+            template: route.template.clone(),
+            segments: route.segments.clone(),
+            value: value(&route.value),
+        };
+        Routes { root: Arc::clone(&self.root), all: self.all.iter().map(route).collect() }
     }
 
     /// What a method and a path (as sent, without its query) meet. A path is cut at its slashes before it is

@@ -37,6 +37,11 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), key, written: AtomicU64::new(0) })
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The content under `name`, if there is one and this host wrote it under that name.
     pub fn get(&self, name: Digest) -> Option<Vec<u8>> {
         let mut content = fs::read(self.path(name)).ok()?;

@@ -268,6 +268,8 @@ pub(super) struct Desk {
     pub engine: wasmtime::Engine,
     pub ticker: Ticker,
     pub budget: Arc<Budget>,
+    /// Whether its code counts its instructions.
+    pub counts: bool,
 }
 
 impl State {
@@ -346,6 +348,11 @@ impl Desk {
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(output_bytes.saturating_mul(2).saturating_add(LIFT_OVERHEAD));
         store.set_epoch_deadline(1);
+        if self.counts
+            && let Err(error) = store.set_fuel(u64::MAX)
+        {
+            return Raw::failed(Failure::Nonsense { what: clip(&error.to_string(), 120) });
+        }
         store.epoch_deadline_callback(|store| {
             store.data().meter.check_time()?;
             Ok(UpdateDeadline::Continue(1))
@@ -354,7 +361,10 @@ impl Desk {
         let meter = &store.data().meter;
         let (cpu, wall) = meter.elapsed();
         let memory_bytes = meter.memory_used();
-        let usage = Usage { cpu, wall, memory_bytes, input_bytes: order.input_bytes, output_bytes: 0 };
+        // What is left is an error where nothing is counted.
+        let instructions = store.get_fuel().ok().map(|left| u64::MAX - left);
+        let input_bytes = order.input_bytes;
+        let usage = Usage { cpu, wall, instructions, memory_bytes, input_bytes, output_bytes: 0 };
         let value = called.map_err(|error| failure(&error, meter, output_bytes));
         Raw { value, usage, log: std::mem::take(&mut store.data_mut().log.lines), dropped: 0 }
     }

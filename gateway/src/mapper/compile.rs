@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -14,7 +14,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{LoadError, clip, engine, inspect::LARGEST};
+use super::{
+    LoadError, clip,
+    engine::{self, Code},
+    inspect::LARGEST,
+};
 
 /// The hidden command that runs [`child_main`].
 pub const COMMAND: &str = "compile-mapper";
@@ -37,13 +41,19 @@ const COMPLAINT: u64 = 4 << 10;
 /// Starts children, one at a time: two large compilations side by side would starve the messages.
 pub(super) struct Compiler {
     program: PathBuf,
+    code: Code,
     turn: Semaphore,
 }
 
 impl Compiler {
-    /// A compiler that starts `program` with [`COMMAND`].
-    pub fn new(program: PathBuf) -> Self {
-        Self { program, turn: Semaphore::new(1) }
+    /// A compiler that starts `program` with [`COMMAND`] and the name of the code that it is to make.
+    pub fn new(program: PathBuf, code: Code) -> Self {
+        Self { program, code, turn: Semaphore::new(1) }
+    }
+
+    /// The program that it starts.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Waits until nothing else is compiled.
@@ -61,7 +71,7 @@ impl Compiler {
 
     async fn run(&self, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
         let mut child = Command::new(&self.program)
-            .arg(COMMAND)
+            .args([COMMAND, self.code.name()])
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -110,8 +120,8 @@ fn fail(what: &str) -> LoadError {
 
 /// The child's side: limits itself, reads a component or module from stdin, writes compiled code to stdout.
 /// A failure is one line on stderr and exit code 1.
-pub fn child_main() -> ExitCode {
-    match child() {
+pub fn child_main(code: Code) -> ExitCode {
+    match child(code) {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
             // Nobody is left to tell if stderr is gone.
@@ -122,7 +132,7 @@ pub fn child_main() -> ExitCode {
 }
 
 /// The work of [`child_main`].
-pub(super) fn child() -> Result<(), String> {
+pub(super) fn child(code: Code) -> Result<(), String> {
     limit(libc::RLIMIT_AS, ADDRESS_SPACE)?;
     limit(libc::RLIMIT_CPU, CPU_SECONDS)?;
     limit(libc::RLIMIT_CORE, 0)?;
@@ -134,7 +144,7 @@ pub(super) fn child() -> Result<(), String> {
     if wasm.len() > LARGEST {
         return Err(format!("more than {LARGEST} bytes"));
     }
-    let engine = engine::compiling().map_err(|error| error.to_string())?;
+    let engine = engine::compiling(code).map_err(|error| error.to_string())?;
     let compiled = if wasmparser::Parser::is_component(&wasm) {
         engine.precompile_component(&wasm)
     } else {

@@ -2,7 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm,
+};
 
 use super::Error;
 
@@ -30,8 +32,38 @@ const KEEP_MEMORY: usize = 128 << 10;
 /// The same for tables.
 const KEEP_TABLE: usize = 64 << 10;
 
+/// What code is made for. Only the first serves traffic; the others are for whoever writes a mapper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Code {
+    /// To run fast.
+    #[default]
+    Fast,
+    /// To count its instructions (wasmtime's fuel) while it runs.
+    Counting,
+    /// To be there soon.
+    Hasty,
+}
+
+impl Code {
+    const ALL: [Self; 3] = [Self::Fast, Self::Counting, Self::Hasty];
+
+    /// Its name, by which a compiler in another process is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Counting => "counting",
+            Self::Hasty => "hasty",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
 /// An engine whose pool holds as many instances as there are workers.
-pub(super) fn serving(workers: u32) -> Result<Engine, Error> {
+pub(super) fn serving(workers: u32, code: Code) -> Result<Engine, Error> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(workers)
         .total_core_instances(workers.saturating_mul(CORE_INSTANCES))
@@ -49,14 +81,14 @@ pub(super) fn serving(workers: u32) -> Result<Engine, Error> {
         .linear_memory_keep_resident(KEEP_MEMORY)
         .table_keep_resident(KEEP_TABLE)
         .pagemap_scan(Enabled::No);
-    let mut config = settings();
+    let mut config = settings(code);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).map_err(|error| Error::Engine(error.to_string()))
 }
 
 /// An engine that only compiles: the same settings without a pool, so that it fits under a limit of address space.
-pub(super) fn compiling() -> Result<Engine, Error> {
-    Engine::new(&settings()).map_err(|error| Error::Engine(error.to_string()))
+pub(super) fn compiling(code: Code) -> Result<Engine, Error> {
+    Engine::new(&settings(code)).map_err(|error| Error::Engine(error.to_string()))
 }
 
 /// A number that differs when compiled code of one engine does not fit another.
@@ -67,15 +99,19 @@ pub(super) fn compatibility(engine: &Engine) -> u64 {
 }
 
 /// What decides over compiled code. Everything that makes results differ between runs or machines is off.
-fn settings() -> Config {
+fn settings(code: Code) -> Config {
     let mut config = Config::new();
     config
-        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_opt_level(if code == Code::Hasty { OptLevel::None } else { OptLevel::Speed })
+        .consume_fuel(code == Code::Counting)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .epoch_interruption(true)
         .concurrency_support(false)
         .max_wasm_stack(STACK)
         .wasm_memory64(false);
+    if code == Code::Hasty {
+        config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    }
     config
 }

@@ -4,9 +4,10 @@ use serde::Serialize;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, Validator, WasmFeatures};
 
 use super::{
-    clip, command,
+    Cases, clip, command,
     contract::Contract,
-    manifest::{self, Manifest},
+    manifest::{Manifest, SECTION},
+    sections,
 };
 use crate::words::Digest;
 
@@ -49,6 +50,9 @@ pub enum Rejection {
     /// Its manifest cannot be used.
     #[error("the manifest (custom section `crossdock:manifest`) cannot be used: {0}")]
     Manifest(String),
+    /// The cases that it carries cannot be used.
+    #[error("the cases (custom section `crossdock:cases`) cannot be used: {0}")]
+    Cases(String),
     /// It needs what the host does not give.
     #[error(
         "the mapper imports {0}; a mapper gets `tables` and `log` of the contract that it names, nothing else"
@@ -98,6 +102,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// What it exports, in its order.
     pub exports: Vec<String>,
+    /// How many cases it carries.
+    pub cases: usize,
     /// Its length in bytes.
     pub size: usize,
     /// Its digest.
@@ -121,7 +127,7 @@ pub(super) fn inspect(wasm: &[u8], contracts: &[&Contract]) -> Result<Inspection
     imports.sort_unstable();
     imports.dedup();
     let mut obstacles = Vec::new();
-    let manifest = match manifest::sections(wasm).as_slice() {
+    let manifest = match sections::named(wasm, SECTION).as_slice() {
         [] => Err(Rejection::NoManifest),
         [section] => Manifest::read(section, contracts),
         [..] => Err(Rejection::Manifest("there is more than one".to_owned())),
@@ -157,8 +163,15 @@ pub(super) fn inspect(wasm: &[u8], contracts: &[&Contract]) -> Result<Inspection
             None
         }
     };
+    let cases = match Cases::of(wasm) {
+        Ok(cases) => cases.map_or(0, |cases| cases.count()),
+        Err(what) => {
+            obstacles.push(Rejection::Cases(what));
+            0
+        }
+    };
     let (size, digest) = (wasm.len(), Digest::of(wasm));
-    Ok(Inspection { kind, manifest, imports, exports, size, digest, obstacles })
+    Ok(Inspection { kind, manifest, imports, exports, cases, size, digest, obstacles })
 }
 
 /// Wasm in its binary form, or what it looks like instead.

@@ -76,6 +76,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Time by the clock on the wall, waiting in the queue excluded.
     pub wall: Duration,
+    /// Instructions of WebAssembly, where the host's code counts them; the same on every machine.
+    pub instructions: Option<u64>,
     /// Linear memories and tables at their largest, in bytes.
     pub memory_bytes: usize,
     /// Bytes that went in.

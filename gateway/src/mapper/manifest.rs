@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rejection, contract::Contract};
+use super::{Rejection, contract::Contract, sections};
 use crate::words::MapperName;
 
 /// Name of the custom section.
@@ -63,6 +63,17 @@ pub enum Direction {
     Acknowledge,
 }
 
+impl Direction {
+    /// Its name in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ToCanonical => "to-canonical",
+            Self::FromCanonical => "from-canonical",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+}
+
 impl Manifest {
     /// Reads the content of the section.
     pub(super) fn read(section: &[u8], contracts: &[&Contract]) -> Result<Self, Rejection> {
@@ -107,83 +118,5 @@ fn printable(text: &str) -> bool {
 /// with the section at their end, and stay what they were: not Wasm.
 pub fn with_manifest(wasm: &[u8], manifest: &Manifest) -> Vec<u8> {
     let json = serde_json::to_vec(manifest).expect("a manifest is plain data");
-    let mut content = Vec::with_capacity(json.len() + SECTION.len() + 8);
-    leb(&mut content, SECTION.len());
-    content.extend_from_slice(SECTION.as_bytes());
-    content.extend_from_slice(&json);
-    let mut out = without_manifest(wasm).unwrap_or_else(|| wasm.to_vec());
-    out.push(0);
-    leb(&mut out, content.len());
-    out.extend_from_slice(&content);
-    out
-}
-
-/// The contents of every manifest section on the top level.
-pub(super) fn sections(wasm: &[u8]) -> Vec<&[u8]> {
-    let Some(walk) = walk(wasm) else { return Vec::new() };
-    walk.into_iter().filter_map(|section| section.manifest).collect()
-}
-
-fn without_manifest(wasm: &[u8]) -> Option<Vec<u8>> {
-    let mut out = wasm.get(..8)?.to_vec();
-    for section in walk(wasm)? {
-        if section.manifest.is_none() {
-            out.extend_from_slice(section.whole);
-        }
-    }
-    Some(out)
-}
-
-struct Section<'a> {
-    whole: &'a [u8],
-    /// What follows the name, if it is a manifest.
-    manifest: Option<&'a [u8]>,
-}
-
-/// The sections on the top level. Modules and components have the same frame: an id byte, a length, the content.
-fn walk(wasm: &[u8]) -> Option<Vec<Section<'_>>> {
-    let mut rest = wasm.get(8..)?;
-    let mut sections = Vec::new();
-    while let [id, after_id @ ..] = rest {
-        let (length, after_length) = read_leb(after_id)?;
-        let content = after_length.get(..length)?;
-        let end = rest.len() - after_length.len() + length;
-        let (whole, next) = rest.split_at(end);
-        let manifest = (*id == 0)
-            .then(|| read_leb(content))
-            .flatten()
-            .and_then(|(length, named)| named.split_at_checked(length))
-            .and_then(|(name, manifest)| (name == SECTION.as_bytes()).then_some(manifest));
-        sections.push(Section { whole, manifest });
-        rest = next;
-    }
-    Some(sections)
-}
-
-fn leb(out: &mut Vec<u8>, number: usize) {
-    let mut left = number;
-    loop {
-        let low = u8::try_from(left & 0x7f).expect("seven bits fit a byte");
-        left >>= 7;
-        out.push(if left == 0 { low } else { low | 0x80 });
-        if left == 0 {
-            return;
-        }
-    }
-}
-
-fn read_leb(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut number = 0_u32;
-    for (index, byte) in bytes.iter().take(5).enumerate() {
-        let low = u32::from(byte & 0x7f);
-        let shift = u32::try_from(index).ok()? * 7;
-        if shift == 28 && low > 0x0f {
-            return None;
-        }
-        number |= low << shift;
-        if byte & 0x80 == 0 {
-            return Some((usize::try_from(number).ok()?, &bytes[index + 1..]));
-        }
-    }
-    None
+    sections::with(wasm, SECTION, &json)
 }

@@ -22,6 +22,7 @@ use crate::words::{Digest, Document, MapperName, PartnerName};
 
 mod cache;
 mod call;
+mod carried;
 mod command;
 pub mod compile;
 mod component;
@@ -33,19 +34,24 @@ mod limits;
 mod manifest;
 mod outcome;
 mod pool;
+mod sections;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod waste;
 mod wire;
 
 pub use call::{Call, Context, Failure, LogLine, Mapped, Ran, Recorded, Reject, Stage, Trace};
+pub use carried::{CASES, Cases, without_cases};
+pub use engine::Code;
 pub use figures::{MapperFigures, Spread};
 pub use inspect::{Inspection, Kind, LARGEST, Rejection};
 pub use limits::{Ceiling, Limits, Usage, Which};
 pub use manifest::{CONTRACT, Direction, Manifest, SECTION, with_manifest};
 pub use outcome::{Ended, Outcome, Part, outcomes};
-pub use tables::{TableError, Tables};
+pub use tables::{TableError, Tables, WrittenTable};
+pub use trial::Tried;
 
 use call::{Desk, Order, Raw, State};
 use command::Command;
@@ -100,6 +106,9 @@ pub enum LoadError {
     /// It could not be compiled within the limits.
     #[error("the mapper could not be compiled: {0}")]
     Compile(String),
+    /// Its own cases did not come to an end.
+    #[error("the mapper's own cases could not be run: {0}")]
+    Trial(String),
     /// The host itself failed.
     #[error("the mapper host failed while it loaded the mapper")]
     Broken,
@@ -229,13 +238,25 @@ impl Host {
     /// # Errors
     /// The engine, a thread or the folder is not to be had.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Error> {
-        Self::serving(settings, SERVED)
+        Self::making(settings, Code::Fast)
     }
 
-    fn serving(settings: Settings, contracts: &'static [&'static Contract]) -> Result<Arc<Self>, Error> {
+    /// The same for whoever writes a mapper, with code that is made for something else than traffic.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn making(settings: Settings, code: Code) -> Result<Arc<Self>, Error> {
+        Self::serving(settings, SERVED, code)
+    }
+
+    fn serving(
+        settings: Settings,
+        contracts: &'static [&'static Contract],
+        code: Code,
+    ) -> Result<Arc<Self>, Error> {
         let workers = settings.workers.clamp(1, 256);
         // The pool has a slot for each worker and one more, for a reset that is not finished when the next call begins.
-        let engine = engine::serving(u32::try_from(workers + 1).expect("at most 257"))?;
+        let engine = engine::serving(u32::try_from(workers + 1).expect("at most 257"), code)?;
         let fail = |error: wasmtime::Error| Error::Engine(error.to_string());
         let linkers = Linkers {
             components: component::linker(&engine, contracts).map_err(fail)?,
@@ -245,12 +266,12 @@ impl Host {
         let ticker = Ticker::start(engine.clone())?;
         let budget = Arc::new(Budget::new(settings.byte_budget));
         Ok(Arc::new(Self {
-            desk: Arc::new(Desk { engine, ticker, budget }),
+            desk: Arc::new(Desk { engine, ticker, budget, counts: code == Code::Counting }),
             linkers,
             contracts,
             pool: Pool::start(workers, settings.queue_per_partner)?,
             cache: Arc::new(cache::Cache::open(&settings.cache)?),
-            compiler: compile::Compiler::new(settings.compiler),
+            compiler: compile::Compiler::new(settings.compiler, code),
             compatibility,
             loaded: Mutex::default(),
             figures: Figures::default(),

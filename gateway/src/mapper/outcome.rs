@@ -4,7 +4,7 @@
 //! mapper had nothing to say about.
 
 use bytes::Bytes;
-use crossdock_edi::x12;
+use crossdock_edi::{edifact, x12};
 
 use super::Reject;
 use crate::words::{Diagnostic, Document, Pairs, Severity};
@@ -17,7 +17,7 @@ const LONGEST_VALUE: usize = 99;
 pub struct Part {
     /// Its number, from zero.
     pub index: u32,
-    /// `transaction-set`, or `document` where there is nothing to take apart.
+    /// `transaction-set`, `message`, or `document` where there is nothing to take apart.
     pub unit: String,
     /// Its first byte in the document.
     pub offset: u64,
@@ -62,9 +62,10 @@ pub struct Ended<'a> {
 
 /// Every part of the document with how it ended. A document that is not taken apart is one part.
 pub fn outcomes(document: &Document, ended: &Ended<'_>) -> Vec<Outcome> {
-    let read = is_x12(document).then(|| x12::Document::read(&document.content).ok()).flatten();
+    let read = Read::of(document);
     let mut parts = match &read {
-        Some(read) => transaction_sets(&document.content, read),
+        Some(Read::X12(read)) => transaction_sets(&document.content, read),
+        Some(Read::Edifact(read)) => messages(read),
         None => Vec::new(),
     };
     if parts.is_empty() {
@@ -100,9 +101,22 @@ struct Framed {
     path: String,
 }
 
-fn is_x12(document: &Document) -> bool {
-    let content = document.content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&document.content);
-    document.media_type == "application/edi-x12" || content.trim_ascii_start().starts_with(b"ISA")
+/// A document that can be taken apart.
+enum Read<'a> {
+    X12(x12::Document<'a>),
+    Edifact(edifact::Document<'a>),
+}
+
+impl<'a> Read<'a> {
+    fn of(document: &'a Document) -> Option<Self> {
+        let content = document.content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&document.content);
+        let begins = |names: &[&[u8]]| names.iter().any(|name| content.trim_ascii_start().starts_with(name));
+        if document.media_type == "application/edifact" || begins(&[b"UNA", b"UNB"]) {
+            return edifact::Document::read(&document.content).ok().map(Self::Edifact);
+        }
+        let is_x12 = document.media_type == "application/edi-x12" || begins(&[b"ISA"]);
+        is_x12.then(|| x12::Document::read(&document.content).ok().map(Self::X12)).flatten()
+    }
 }
 
 fn transaction_sets(content: &Bytes, read: &x12::Document<'_>) -> Vec<Framed> {
@@ -135,6 +149,36 @@ fn transaction_sets(content: &Bytes, read: &x12::Document<'_>) -> Vec<Framed> {
     parts
 }
 
+fn messages(read: &edifact::Document<'_>) -> Vec<Framed> {
+    let mut parts = Vec::new();
+    for message in read.messages() {
+        let interchange = message.interchange();
+        let service = interchange.service();
+        // The service string is always there: a part says how it is divided.
+        let mut envelope = service.una().to_vec();
+        for header in
+            [interchange.header(), message.group().map(|group| group.header())].into_iter().flatten()
+        {
+            envelope.extend_from_slice(header.bytes());
+            envelope.push(service.terminator);
+        }
+        let text = |segment: edifact::Segment<'_>| String::from_utf8_lossy(segment.bytes()).into_owned();
+        let mut more = vec![("header".to_owned(), text(message.header()))];
+        let trailer = message.group().and_then(|group| group.trailer());
+        more.extend(trailer.map(|trailer| ("group-trailer".to_owned(), text(trailer))));
+        let part = Part {
+            index: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            unit: "message".to_owned(),
+            offset: message.offset() as u64,
+            // Messages that came without an interchange are enclosed by nothing.
+            envelope: if interchange.header().is_some() { Bytes::from(envelope) } else { Bytes::new() },
+        };
+        let outcome = Outcome { part, more, ..Outcome::default() };
+        parts.push(Framed { outcome, path: message.path(message.header(), 0, 0) });
+    }
+    parts
+}
+
 /// The part that a place is in. What stands between parts belongs to the one before it; what has no place, to the
 /// first.
 fn place(parts: &[Framed], at: Option<(Option<u64>, &String)>) -> usize {
@@ -151,11 +195,16 @@ fn place(parts: &[Framed], at: Option<(Option<u64>, &String)>) -> usize {
     }
 }
 
-fn note(outcome: &mut Outcome, found: &Diagnostic, read: Option<&x12::Document<'_>>) {
-    let offset = found.at.as_ref().filter(|at| at.scheme == "x12").and_then(|at| at.offset);
-    let more = match (read, offset) {
-        (Some(read), Some(offset)) => position(read, offset, found.at.as_ref().and_then(|at| at.length)),
-        _ => Pairs::new(),
+fn note(outcome: &mut Outcome, found: &Diagnostic, read: Option<&Read<'_>>) {
+    let offset = |scheme: &str| found.at.as_ref().filter(|at| at.scheme == scheme).and_then(|at| at.offset);
+    let more = match read {
+        Some(Read::X12(read)) => offset("x12")
+            .map(|offset| position(read, offset, found.at.as_ref().and_then(|at| at.length)))
+            .unwrap_or_default(),
+        Some(Read::Edifact(read)) => {
+            offset("edifact").map(|offset| position_in(read, offset)).unwrap_or_default()
+        }
+        None => Pairs::new(),
     };
     outcome.diagnostics.push((found.clone(), more));
 }
@@ -182,6 +231,19 @@ fn position(read: &x12::Document<'_>, offset: u64, length: Option<u64>) -> Pairs
         }
     }
     more
+}
+
+/// What a CONTRL says of a place: the segment, and its number in the message (the UNH is 1).
+fn position_in(read: &edifact::Document<'_>, offset: u64) -> Pairs {
+    let Ok(offset) = usize::try_from(offset) else { return Pairs::new() };
+    let message = read.messages().take_while(|message| message.offset() <= offset).last();
+    let Some(message) = message.filter(|message| offset < message.offset() + message.length()) else {
+        return Pairs::new();
+    };
+    let segments = message.segments();
+    let found = segments.iter().enumerate().take_while(|(_, segment)| segment.offset() <= offset).last();
+    let Some((before, segment)) = found else { return Pairs::new() };
+    vec![("segment".to_owned(), segment.name().to_owned()), ("position".to_owned(), (before + 1).to_string())]
 }
 
 fn is_wrong(outcome: &Outcome) -> bool {

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Rows of one table, keyed by the values of its key columns.
@@ -44,6 +45,20 @@ pub struct TableError {
     pub what: String,
 }
 
+/// A table with all of its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Which of them are the key.
+    pub key: Vec<usize>,
+    /// Its rows, sorted by their keys.
+    pub rows: Vec<Vec<String>>,
+}
+
 /// The tables that one operation grants.
 #[derive(Clone, Default)]
 pub struct Tables {
@@ -51,7 +66,8 @@ pub struct Tables {
 }
 
 struct Table {
-    keys: usize,
+    /// Positions of the key's columns.
+    key: Vec<usize>,
     rows: HashMap<Box<[Box<str>]>, Row>,
     /// The rows in JSON, if they are few; made when they are first asked for.
     small: OnceLock<Option<Box<RawValue>>>,
@@ -84,7 +100,7 @@ impl Tables {
             keys.iter().filter_map(|at| cells.get(*at)).map(|cell| cell.as_str().into()).collect()
         };
         let rows = rows.iter().map(|cells| (key(cells), row(cells))).collect();
-        self.tables.insert(name.to_owned(), Arc::new(Table::new(keys.len(), rows)));
+        self.tables.insert(name.to_owned(), Arc::new(Table::new(keys.to_vec(), rows)));
     }
 
     /// The same tables, but only those with one of these names; the rows are shared.
@@ -93,6 +109,34 @@ impl Tables {
             .iter()
             .filter_map(|name| self.tables.get(name).map(|table| (name.clone(), Arc::clone(table))));
         Self { tables: tables.collect() }
+    }
+
+    /// All rows of all tables, sorted: for a bundle that is mapped elsewhere.
+    pub fn written(&self) -> Vec<WrittenTable> {
+        let table = |name: &str| {
+            let table = &self.tables[name];
+            let mut rows: Vec<_> = table.rows.iter().collect();
+            rows.sort_unstable_by_key(|(key, _)| *key);
+            let columns =
+                rows.first().map(|(_, row)| row.iter().map(|(column, _)| column.to_string()).collect());
+            let cells = |row: &Row| row.iter().map(|(_, cell)| cell.to_string()).collect();
+            WrittenTable {
+                name: name.to_owned(),
+                columns: columns.unwrap_or_default(),
+                key: table.key.clone(),
+                rows: rows.into_iter().map(|(_, row)| cells(row)).collect(),
+            }
+        };
+        self.names().into_iter().map(table).collect()
+    }
+
+    /// Tables as [`Tables::written`] writes them.
+    pub fn read(written: &[WrittenTable]) -> Self {
+        let mut tables = Self::new();
+        for WrittenTable { name, columns, key, rows } in written {
+            tables.insert(name, columns, key, rows);
+        }
+        tables
     }
 
     /// Names of the tables, sorted.
@@ -122,7 +166,7 @@ impl Tables {
     /// Whether a key of so many columns fits the table.
     #[cfg(test)]
     pub(super) fn keys(&self, table: &str) -> Option<usize> {
-        self.tables.get(table).map(|table| table.keys)
+        self.tables.get(table).map(|table| table.key.len())
     }
 }
 
@@ -138,15 +182,15 @@ impl fmt::Debug for Tables {
         let mut map = f.debug_map();
         for name in self.names() {
             let table = &self.tables[name];
-            map.entry(&name, &format_args!("{} rows by {} columns", table.rows.len(), table.keys));
+            map.entry(&name, &format_args!("{} rows by {} columns", table.rows.len(), table.key.len()));
         }
         map.finish()
     }
 }
 
 impl Table {
-    fn new(keys: usize, rows: HashMap<Box<[Box<str>]>, Row>) -> Self {
-        Self { keys, rows, small: OnceLock::new() }
+    fn new(key: Vec<usize>, rows: HashMap<Box<[Box<str>]>, Row>) -> Self {
+        Self { key, rows, small: OnceLock::new() }
     }
 
     fn small(&self) -> Option<&RawValue> {
@@ -201,6 +245,6 @@ impl Table {
                 return Err(fail(line, "the key was there before".to_owned()));
             }
         }
-        Ok(Self::new(keys, rows))
+        Ok(Self::new((0..keys).collect(), rows))
     }
 }

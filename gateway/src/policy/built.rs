@@ -13,8 +13,9 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    KeySets,
+    Canary, KeySets,
     checked::{self, Checked, CredentialKind, MapperRef, MapperRun},
+    mappers::Mappers,
     outward::Outward,
     secrets::Secrets,
 };
@@ -25,10 +26,12 @@ use crate::{
     mapper::{self, Host, Mapper, Tables},
     throttle,
     words::{
-        ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
-        TargetName, Time, VersionName,
+        ApiName, EstateName, Event, Mode, OperationName, PartnerName, Revision, SubscriptionName, TargetName,
+        Time, VersionName,
     },
 };
+
+mod rebound;
 
 /// Everything in force at one moment.
 pub struct Snapshot {
@@ -37,19 +40,21 @@ pub struct Snapshot {
     /// The estate.
     pub estate: EstateName,
     /// Tells who is calling.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Partners by name.
-    pub partners: HashMap<PartnerName, Arc<Partner>>,
+    pub partners: Arc<HashMap<PartnerName, Arc<Partner>>>,
     /// Operations by method and path.
     pub routes: Routes<Arc<Operation>>,
+    /// The same by `api/operation`.
+    pub operations: BTreeMap<String, Arc<Operation>>,
     /// Where events go.
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
-    pub targets: BTreeMap<TargetName, Arc<Target>>,
+    pub targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
     /// Who may assert events of which types.
-    pub ownership: Ownership,
+    pub ownership: Arc<Ownership>,
     /// When credentials expire, those that do.
-    pub expiries: Vec<Expiry>,
+    pub expiries: Arc<[Expiry]>,
 }
 
 /// When a credential expires.
@@ -80,6 +85,7 @@ pub struct Partner {
 }
 
 /// A method and a path, with everything that its requests meet.
+#[derive(Clone)]
 pub struct Operation {
     /// `api/operation`.
     pub id: String,
@@ -98,9 +104,9 @@ pub struct Operation {
     /// What it does in each version.
     pub versions: HashMap<VersionName, Arc<Contract>>,
     /// Who may call it, in which versions.
-    pub grants: HashMap<PartnerName, HashSet<VersionName>>,
+    pub grants: Arc<HashMap<PartnerName, HashSet<VersionName>>>,
     /// Conditions of grants, where no grant without one gives the same.
-    conditions: HashMap<PartnerName, HashMap<VersionName, Vec<When>>>,
+    conditions: Arc<HashMap<PartnerName, HashMap<VersionName, Vec<When>>>>,
     /// Largest body in bytes.
     pub body_max: u64,
     /// Where it stands in the policy.
@@ -147,9 +153,10 @@ impl Ownership {
 }
 
 /// What an operation does in one version.
+#[derive(Clone)]
 pub struct Contract {
     /// The schema of its documents.
-    pub schema: Option<Schema>,
+    pub schema: Option<Arc<Schema>>,
     /// The schema only counts what it would have refused.
     pub schema_in_shadow: bool,
     /// Media types it takes; empty: any.
@@ -181,9 +188,32 @@ pub struct Mapping {
     pub config: Bytes,
     /// Where the policy names it.
     pub rule: String,
+    /// A candidate that is out for some of its messages.
+    pub canary: Option<Arc<Canary>>,
+    /// What the policy asks for.
+    wanted: MapperRef,
 }
 
 impl Mapping {
+    /// The same with another generation of its mapper, if the policy's version allows it.
+    fn with(&self, mapper: &Mapper, canary: Option<&Arc<Canary>>) -> Option<Self> {
+        let canary = self.wanted.allowed(canary);
+        self.wanted.fits(mapper.version(), mapper.digest()).then(|| Self {
+            mapper: mapper.clone(),
+            canary,
+            ..self.clone()
+        })
+    }
+
+    /// The same for a candidate's work.
+    pub fn by(&self, candidate: &Mapper) -> Self {
+        Self { mapper: candidate.clone(), ..self.clone() }
+    }
+
+    fn is_of(&self, mapper: &Mapper) -> bool {
+        self.mapper.name() == mapper.name()
+    }
+
     /// `x12-wms@1.4.0`
     pub fn title(&self) -> String {
         format!("{}@{}", self.mapper.name(), self.mapper.version())
@@ -198,6 +228,7 @@ pub struct Subscription {
     pub target: TargetName,
     from: Option<HashSet<PartnerName>>,
     events: Vec<checked::EventPattern>,
+    outward: Arc<Outward>,
     delivery: Arc<deliver::Subscription>,
 }
 
@@ -212,6 +243,15 @@ impl Subscription {
             pattern.kind == event.kind && version
         })
     }
+}
+
+fn delivery(
+    name: &SubscriptionName,
+    target: &TargetName,
+    outward: &Arc<Outward>,
+) -> Arc<deliver::Subscription> {
+    let (name, target, map) = (name.clone(), target.clone(), Arc::clone(outward));
+    Arc::new(deliver::Subscription { name, target, map })
 }
 
 impl Plan for Snapshot {
@@ -246,7 +286,7 @@ pub struct Workshop {
 pub fn build(
     checked: &Checked,
     revision: Revision,
-    mappers: &BTreeMap<MapperName, Mapper>,
+    mappers: &Mappers,
     workshop: &Workshop,
 ) -> Result<Snapshot, Vec<String>> {
     let mut builder = Builder {
@@ -255,6 +295,7 @@ pub fn build(
         workshop,
         secrets: Secrets::new(workshop.folder.clone()),
         tables: HashMap::new(),
+        operations: BTreeMap::new(),
         wrong: Vec::new(),
     };
     let targets = builder.targets();
@@ -266,18 +307,21 @@ pub fn build(
         return Err(builder.wrong);
     };
     let estate = checked.gateway.estate.clone();
+    let operations = builder.operations;
+    let (authenticator, partners, targets) = (Arc::new(authenticator), Arc::new(partners), Arc::new(targets));
     let expiries = checked.partners.values().flat_map(expiries).collect();
     let owned = |(kind, owned): (&String, &checked::Owned)| {
         let owners = owned.owners.iter().cloned().collect();
         (kind.clone(), Owned { owners, rule: owned.origin.to_string() })
     };
-    let ownership = Ownership(checked.ownership.iter().map(owned).collect());
+    let ownership = Arc::new(Ownership(checked.ownership.iter().map(owned).collect()));
     Ok(Snapshot {
         revision,
         estate,
         authenticator,
         partners,
         routes,
+        operations,
         subscriptions,
         targets,
         ownership,
@@ -299,11 +343,12 @@ fn expiries(partner: &checked::Partner) -> impl Iterator<Item = Expiry> {
 
 struct Builder<'a> {
     checked: &'a Checked,
-    mappers: &'a BTreeMap<MapperName, Mapper>,
+    mappers: &'a Mappers,
     workshop: &'a Workshop,
     secrets: Secrets,
     /// One set of tables for each combination that is granted.
     tables: HashMap<Vec<String>, Arc<Tables>>,
+    operations: BTreeMap<String, Arc<Operation>>,
     wrong: Vec<String>,
 }
 
@@ -363,6 +408,7 @@ impl Builder<'_> {
             };
             for operation in api.operations.values() {
                 let built = Arc::new(self.operation(api, operation, &lives, targets));
+                self.operations.insert(built.id.clone(), Arc::clone(&built));
                 match Method::from_bytes(operation.method.as_bytes()) {
                     Ok(method) => routes.push((method, operation.path.clone(), built)),
                     Err(_) => {
@@ -400,8 +446,8 @@ impl Builder<'_> {
             idempotency: operation.idempotency,
             lives: Arc::clone(lives),
             versions,
-            grants,
-            conditions,
+            grants: Arc::new(grants),
+            conditions: Arc::new(conditions),
             body_max: self.checked.gateway.limits.body_max_bytes,
             rule: operation.origin.to_string(),
         }
@@ -444,11 +490,15 @@ impl Builder<'_> {
     ) -> Contract {
         let schema = binding.schema.as_ref().and_then(|path| {
             let text = self.checked.schemas.get(path)?;
-            Schema::compile(text, path).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
+            let compiled = Schema::compile(text, path);
+            compiled.map(Arc::new).map_err(|error| self.wrong.push(format!("{path}: {error}"))).ok()
         });
-        let mapping = binding.mapper.as_ref().and_then(|mapper| self.mapping(mapper, &binding.run));
-        let acknowledges = binding.acknowledge == checked::Acknowledge::Answer;
-        if let Some(mapping) = mapping.as_ref().filter(|_| acknowledges)
+        let ours = self.bound(binding.mapper.as_ref(), &binding.run);
+        let theirs = self.bound(binding.target_mapper.as_ref(), &binding.run);
+        let target = binding.target.as_ref().and_then(|name| targets.get(name).cloned());
+        let media_types = binding.media_types.clone();
+        let (partial, acknowledges) = (binding.partial, binding.acknowledge == checked::Acknowledge::Answer);
+        if let (Bound::Ready(mapping), true) = (&ours, acknowledges)
             && !mapping.mapper.offers(mapper::Direction::Acknowledge)
         {
             self.wrong.push(format!(
@@ -458,76 +508,91 @@ impl Builder<'_> {
                 mapping.title()
             ));
         }
-        Contract {
-            schema,
-            schema_in_shadow: binding.schema_in_shadow,
-            media_types: binding.media_types.clone(),
-            mode: binding.mode,
-            partial: binding.partial,
-            acknowledges,
-            mapping,
-            target: binding.target.as_ref().and_then(|name| targets.get(name).cloned()),
-            target_mapping: binding
-                .target_mapper
-                .as_ref()
-                .and_then(|mapper| self.mapping(mapper, &binding.run)),
+        let schema_in_shadow = binding.schema_in_shadow;
+        match (ours, theirs) {
+            (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => Contract {
+                schema,
+                schema_in_shadow,
+                media_types,
+                // An exchange without a mapper is refused as the gateway's fault; a proxy call without one would
+                // hand the document on as it came.
+                mode: Mode::Exchange,
+                partial,
+                acknowledges,
+                mapping: None,
+                target: None,
+                target_mapping: None,
+            },
+            (ours, theirs) => Contract {
+                schema,
+                schema_in_shadow,
+                media_types,
+                mode: binding.mode,
+                partial,
+                acknowledges,
+                mapping: ours.ready(),
+                target,
+                target_mapping: theirs.ready(),
+            },
         }
     }
 
     fn subscriptions(&mut self) -> Vec<Arc<Subscription>> {
         let mut subscriptions = Vec::new();
         for subscription in self.checked.subscriptions.values() {
-            let mapping = match &subscription.mapper {
-                None => None,
-                Some(mapper) => match self.mapping(mapper, &subscription.run) {
-                    None => continue,
-                    mapping => mapping,
-                },
+            let mapping = match self.bound(subscription.mapper.as_ref(), &subscription.run) {
+                Bound::Wrong => continue,
+                Bound::Unusable(what) => Err(what),
+                bound => Ok(bound.ready()),
             };
             let owner =
                 self.checked.targets.get(&subscription.target).and_then(|target| target.owner.as_ref());
             let zone = owner.and_then(|owner| self.checked.partners.get(owner)?.zone.clone());
-            let map = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
-            let delivery = deliver::Subscription {
-                name: subscription.name.clone(),
-                target: subscription.target.clone(),
-                map,
-            };
+            let outward = Arc::new(Outward { host: Arc::clone(&self.workshop.host), mapping, zone });
+            let delivery = delivery(&subscription.name, &subscription.target, &outward);
             subscriptions.push(Arc::new(Subscription {
                 name: subscription.name.clone(),
                 target: subscription.target.clone(),
                 from: subscription.from.as_ref().map(|from| from.iter().cloned().collect()),
                 events: subscription.events.clone(),
-                delivery: Arc::new(delivery),
+                outward,
+                delivery,
             }));
         }
         subscriptions
     }
 
-    fn mapping(&mut self, wanted: &MapperRef, run: &MapperRun) -> Option<Mapping> {
-        let Some(mapper) = self.mappers.get(&wanted.name) else {
+    fn bound(&mut self, wanted: Option<&MapperRef>, run: &MapperRun) -> Bound {
+        let Some(wanted) = wanted else { return Bound::Nothing };
+        if let Some(what) = self.mappers.unusable.get(&wanted.name) {
+            return Bound::Unusable(format!("mapper `{wanted}` cannot be used: {what}"));
+        }
+        let Some(mapper) = self.mappers.live.get(&wanted.name) else {
             self.wrong.push(format!(
                 "{}: mapper `{wanted}` is not here\n  help: crossdock plugin build {} && crossdock plugin push {}",
                 wanted.origin, wanted.name, wanted.name
             ));
-            return None;
+            return Bound::Wrong;
         };
-        if !wanted.fits(mapper.version()) {
+        if !wanted.fits(mapper.version(), mapper.digest()) {
             self.wrong.push(format!(
-                "{}: `{wanted}` is asked for, {} is live",
+                "{}: `{wanted}` is asked for, {} ({}) is live",
                 wanted.origin,
-                mapper.version()
+                mapper.version(),
+                mapper.digest().short()
             ));
-            return None;
+            return Bound::Wrong;
         }
         let config = Value::Object(run.config.clone()).to_string();
-        Some(Mapping {
+        Bound::Ready(Box::new(Mapping {
             mapper: mapper.clone(),
             tables: self.granted(&run.tables),
             limits: limits(&run.limits),
             config: config.into(),
             rule: wanted.origin.to_string(),
-        })
+            canary: wanted.allowed(self.mappers.canaries.get(&wanted.name)),
+            wanted: wanted.clone(),
+        }))
     }
 
     fn granted(&mut self, names: &[String]) -> Arc<Tables> {
@@ -540,6 +605,32 @@ impl Builder<'_> {
             Arc::new(tables)
         });
         Arc::clone(tables)
+    }
+}
+
+impl MapperRef {
+    /// A candidate, where its version is one that the policy takes.
+    fn allowed(&self, canary: Option<&Arc<Canary>>) -> Option<Arc<Canary>> {
+        canary.filter(|canary| self.fits(canary.mapper.version(), canary.mapper.digest())).cloned()
+    }
+}
+
+/// What a mapper's name in the policy leads to.
+enum Bound {
+    Nothing,
+    Ready(Box<Mapping>),
+    /// It is stored and cannot be used: the operation or subscription is there and refuses.
+    Unusable(String),
+    /// The policies cannot be served; the reason is noted.
+    Wrong,
+}
+
+impl Bound {
+    fn ready(self) -> Option<Mapping> {
+        match self {
+            Self::Ready(mapping) => Some(*mapping),
+            Self::Nothing | Self::Unusable(_) | Self::Wrong => None,
+        }
     }
 }
 

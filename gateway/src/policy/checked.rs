@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::words::{
-    ApiName, EstateName, MapperName, Mode, OperationName, PartnerName, SubscriptionName, TargetName, Time,
-    VersionName,
+    ApiName, Digest, EstateName, MapperName, Mode, OperationName, PartnerName, SubscriptionName, TargetName,
+    Time, VersionName,
 };
 
 mod partner;
@@ -34,6 +34,32 @@ pub struct Checked {
     pub schemas: BTreeMap<String, Arc<str>>,
     /// Cross-reference tables by name: the file's name without `.csv`.
     pub tables: BTreeMap<String, Arc<Table>>,
+    /// `mappers.lock`: which generation of a mapper is live. Without the file the data folder alone says so.
+    pub lock: Option<BTreeMap<MapperName, Pin>>,
+}
+
+/// A line of `mappers.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The mapper's version, for people.
+    pub version: String,
+    /// The digest that is live.
+    pub digest: Digest,
+    /// A candidate that serves a share of its messages.
+    pub canary: Option<PinnedCanary>,
+}
+
+/// A candidate in `mappers.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedCanary {
+    /// Its version, for people.
+    pub version: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Percent of the business keys that it serves.
+    pub share: u8,
 }
 
 /// Where something stands in the policy files; shown as `apis/shipments.yaml:31`.
@@ -100,6 +126,17 @@ pub struct Gateway {
     pub limits: GatewayLimits,
     /// How long things are kept.
     pub retention: Retention,
+    /// Who may say that a mapper is theirs.
+    pub signatures: Signatures,
+}
+
+/// Signatures of mappers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signatures {
+    /// Whether a mapper without one is taken in or goes live.
+    pub required: bool,
+    /// Ed25519 public keys by their names.
+    pub keys: BTreeMap<String, [u8; 32]>,
 }
 
 /// Where the admin API listens.
@@ -371,28 +408,45 @@ pub enum Acknowledge {
     Answer,
 }
 
-/// `x12-wms@1`: a mapper and the version it must match.
+/// `x12-wms@1`: a mapper and the generation of it that must be live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapperRef {
     /// Where it stands.
     pub origin: Origin,
     /// Its name.
     pub name: MapperName,
+    /// Which of it.
+    pub wanted: Wanted,
+}
+
+/// Which generations of a mapper a policy takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
     /// One to three numbers: `1`, `1.4` or `1.4.0`. What is missing may be anything.
-    pub version: String,
+    Version(String),
+    /// This one and no other.
+    Digest(Digest),
 }
 
 impl MapperRef {
-    /// Whether a mapper of this full version (`1.4.0`) fits.
-    pub fn fits(&self, version: &str) -> bool {
-        let mut have = version.split('.');
-        self.version.split('.').all(|wanted| have.next() == Some(wanted))
+    /// Whether a mapper of this full version (`1.4.0`) and digest fits.
+    pub fn fits(&self, version: &str, digest: Digest) -> bool {
+        match &self.wanted {
+            Wanted::Version(wanted) => {
+                let mut have = version.split('.');
+                wanted.split('.').all(|wanted| have.next() == Some(wanted))
+            }
+            Wanted::Digest(wanted) => *wanted == digest,
+        }
     }
 }
 
 impl fmt::Display for MapperRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.version)
+        match &self.wanted {
+            Wanted::Version(version) => write!(f, "{}@{version}", self.name),
+            Wanted::Digest(digest) => write!(f, "{}@sha256:{}", self.name, digest.short()),
+        }
     }
 }
 

@@ -2,24 +2,25 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use serde::Serialize;
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 use super::{
-    Checked, Source,
+    Canary, Checked, Source,
     built::{Snapshot, Workshop, build},
-    check,
+    check, lock,
+    mappers::{LiveMapper, Mappers, StoredMapper, canaries, live, load_live, stored},
+    registry::{self, Damage, Registry},
 };
 use crate::{
+    audit,
     contract::Schema,
     deliver::Plan,
-    mapper::{Host, Mapper},
+    mapper::Mapper,
     observe::Metrics,
     words::{Clock, Digest, MapperName, Revision},
 };
@@ -28,45 +29,41 @@ use crate::{
 pub struct Policies {
     current: ArcSwap<Snapshot>,
     plan: watch::Sender<Arc<dyn Plan>>,
-    workshop: Workshop,
-    store: PathBuf,
-    clock: Arc<dyn Clock>,
+    pub(super) workshop: Workshop,
+    pub(super) clock: Arc<dyn Clock>,
+    audit: Arc<audit::Log>,
     metrics: Arc<Metrics>,
     /// Why the newest folder or mapper is not in force; none if it is.
     refused: Mutex<Option<String>>,
     /// One change at a time.
-    state: AsyncMutex<State>,
-    shown: Mutex<Vec<LiveMapper>>,
+    pub(super) state: AsyncMutex<State>,
+    shown: Mutex<Shown>,
+    /// Rings when a candidate takes itself back.
+    pub(super) bell: Arc<Notify>,
 }
 
-struct State {
-    checked: Checked,
-    source: Digest,
-    mappers: BTreeMap<MapperName, Mapper>,
+/// What the audit file says of a reload that somebody asked for.
+pub(super) struct Said<'a> {
+    pub(super) by: &'a str,
+    pub(super) what: String,
+    pub(super) of: String,
 }
 
-/// A mapper that serves now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LiveMapper {
-    /// Its name.
-    pub name: MapperName,
-    /// Its version.
-    pub version: String,
-    /// Its digest.
-    pub digest: Digest,
+pub(super) struct State {
+    pub(super) checked: Checked,
+    pub(super) source: Digest,
+    pub(super) mappers: Mappers,
+    pub(super) registry: Registry,
+    /// Earlier generations that are loaded.
+    pub(super) ready: BTreeMap<Digest, Mapper>,
 }
 
-/// What a push changed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Pushed {
-    /// What is live now.
-    pub live: LiveMapper,
-    /// What was live before.
-    pub before: Option<LiveMapper>,
-    /// The revision in force now.
-    pub revision: Revision,
-    /// Microseconds from the compiled mapper to serving: building the snapshot and swapping the pointer.
-    pub took_micros: u64,
+/// What is asked for without waiting for a change that is under way.
+struct Shown {
+    live: Vec<LiveMapper>,
+    stored: Vec<StoredMapper>,
+    canaries: BTreeMap<MapperName, Arc<Canary>>,
+    damage: Vec<Damage>,
 }
 
 /// Why policies cannot take force.
@@ -81,14 +78,12 @@ pub enum Error {
     /// The files are right, but something that they name is not there.
     #[error("{}", .0.join("\n"))]
     Build(Vec<String>),
-    /// A mapper of the store cannot be used.
-    #[error("mapper {}: {what}", path.display())]
-    Mapper {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
+    /// What is live could not be made durable.
+    #[error("the mapper store: {0}")]
+    Store(#[from] registry::Error),
+    /// What is not written down does not take force.
+    #[error("the audit file could not be written: {0}")]
+    Audit(std::io::Error),
 }
 
 /// Reads and checks a folder.
@@ -111,34 +106,61 @@ pub fn compiles(path: &str, text: &str) -> Result<(), String> {
 }
 
 impl Policies {
-    /// Puts the checked files into force with the mappers of `store` (`<data>/mappers`).
+    /// Puts the checked files into force with the live mappers of the registry. One that is damaged costs what is
+    /// bound to it, and is named in the log and by [`Policies::damage`].
     ///
     /// # Errors
-    /// A mapper cannot be used, or something that the files name is not there.
+    /// Something that the files name is not there, or the audit file cannot be written.
     pub async fn start(
         source: &Source,
         checked: Checked,
         workshop: Workshop,
-        store: PathBuf,
+        (mut registry, mut damage): (Registry, Vec<Damage>),
+        audit: Arc<audit::Log>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, Error> {
-        let mappers = load_all(&workshop.host, &store).await?;
+        let mappers = load_live(&workshop.host, &registry, &mut damage).await;
+        for Damage { mapper, file, what } in &damage {
+            let mapper = mapper.as_ref().map_or("unknown", MapperName::as_str);
+            tracing::error!(mapper, "{} {what}", file.display());
+        }
+        let ready = BTreeMap::new();
+        let (lock, now) = (checked.lock.as_ref(), clock.now());
+        let obeyed = lock::obeyed(lock, &workshop.host, &registry, &mappers, &ready, now).await;
+        let (index, mut mappers) = obeyed.map_err(Error::Build)?;
+        let bell = Arc::new(Notify::new());
+        mappers.canaries =
+            canaries::out(&workshop.host, registry.folder(), &index, &mappers, &ready, &bell).await;
+        if index != *registry.index() {
+            registry::write_index(registry.folder(), &index)?;
+            registry.replaced(index);
+        }
         let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &workshop);
         let snapshot = Arc::new(snapshot.map_err(Error::Build)?);
         let plan: Arc<dyn Plan> = Arc::clone(&snapshot) as Arc<dyn Plan>;
-        let shown = Mutex::new(shown(&mappers));
-        Ok(Arc::new(Self {
+        let state = State { checked, source: source.digest, mappers, registry, ready };
+        let canaries = state.mappers.canaries.clone();
+        let shown = Shown { live: serving(&state), stored: stored(&state), canaries, damage };
+        let revision = snapshot.revision.clone();
+        let policies = Arc::new(Self {
             current: ArcSwap::new(snapshot),
             plan: watch::Sender::new(plan),
             workshop,
-            store,
             clock,
+            audit,
             metrics,
             refused: Mutex::default(),
-            state: AsyncMutex::new(State { checked, source: source.digest, mappers }),
-            shown,
-        }))
+            state: AsyncMutex::new(state),
+            shown: Mutex::new(shown),
+            bell,
+        });
+        // Whatever changed while the gateway was down, or at the very end of it, shows as one line.
+        if policies.audit.in_force().as_ref() != Some(&revision) {
+            let of = "files and mappers as they are at the start".to_owned();
+            policies.write_down("start", "policies.in-force", of, &revision).await.map_err(Error::Audit)?;
+        }
+        Ok(policies)
     }
 
     /// What is in force now.
@@ -158,7 +180,22 @@ impl Policies {
 
     /// The mappers that serve now.
     pub fn mappers(&self) -> Vec<LiveMapper> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown().live.clone()
+    }
+
+    /// All stored mappers with their generations.
+    pub fn stored(&self) -> Vec<StoredMapper> {
+        let shown = self.shown();
+        let mut stored = shown.stored.clone();
+        for mapper in &mut stored {
+            mapper.canary = shown.canaries.get(&mapper.name).map(|canary| canary.progress());
+        }
+        stored
+    }
+
+    /// What is stored and cannot be used.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.shown().damage.clone()
     }
 
     /// Reads the folder again. A folder that is wrong changes nothing.
@@ -167,59 +204,103 @@ impl Policies {
     /// Why what was in force stays.
     pub async fn reload(&self) -> Result<Revision, Error> {
         let mut state = self.state.lock().await;
-        let reloaded = self.try_reload(&mut state);
+        self.reload_in(&mut state).await
+    }
+
+    pub(super) async fn reload_in(&self, state: &mut State) -> Result<Revision, Error> {
+        self.reload_saying(state, None).await
+    }
+
+    pub(super) async fn reload_saying(
+        &self,
+        state: &mut State,
+        said: Option<Said<'_>>,
+    ) -> Result<Revision, Error> {
+        let reloaded = self.try_reload(state, said).await;
         self.note(reloaded.as_ref().err().map(ToString::to_string));
         reloaded
     }
 
-    fn try_reload(&self, state: &mut State) -> Result<Revision, Error> {
+    async fn try_reload(&self, state: &mut State, said: Option<Said<'_>>) -> Result<Revision, Error> {
         let (source, checked) = read_checked(&self.workshop.folder, &*self.clock)?;
         if source.digest == state.source {
             return Ok(self.now().revision.clone());
         }
-        let snapshot =
-            build(&checked, revision(source.digest, &state.mappers), &state.mappers, &self.workshop);
+        let (host, lock, now) = (&self.workshop.host, checked.lock.as_ref(), self.clock.now());
+        let obeyed = lock::obeyed(lock, host, &state.registry, &state.mappers, &state.ready, now);
+        let (index, mut mappers) = obeyed.await.map_err(Error::Build)?;
+        let folder = state.registry.folder();
+        mappers.canaries = canaries::out(host, folder, &index, &mappers, &state.ready, &self.bell).await;
+        let snapshot = build(&checked, revision(source.digest, &mappers), &mappers, &self.workshop);
         let snapshot = snapshot.map_err(Error::Build)?;
+        let previous = state.registry.index().clone();
+        self.store(state, index, None).await?;
+        let folder = || Said {
+            by: "policy folder",
+            what: "policies.in-force".to_owned(),
+            of: format!("{} files", source.files.len()),
+        };
+        let Said { by, what, of } = said.unwrap_or_else(folder);
+        if let Err(error) = self.write_down(by, &what, of, &snapshot.revision).await {
+            self.store(state, previous, None).await?;
+            return Err(Error::Audit(error));
+        }
+        let before = std::mem::replace(&mut state.mappers, mappers);
         (state.checked, state.source) = (checked, source.digest);
+        state.ready.extend(before.live.into_values().map(|mapper| (mapper.digest(), mapper)));
+        self.trim(state);
+        for name in state.mappers.live.keys() {
+            self.mended(name);
+        }
+        self.show(state);
         Ok(self.publish(snapshot))
     }
 
-    /// Makes a mapper live: admitted and compiled first, then stored, then swapped in by one pointer.
-    ///
-    /// # Errors
-    /// Why what was live stays.
-    pub async fn push_mapper(&self, wasm: Bytes) -> Result<Pushed, String> {
-        let mapper = self.workshop.host.load(wasm.clone()).await.map_err(|error| error.to_string())?;
-        let mut state = self.state.lock().await;
-        let started = std::time::Instant::now();
-        let mut mappers = state.mappers.clone();
-        let before = mappers.insert(mapper.name().clone(), mapper.clone());
-        let snapshot = build(&state.checked, revision(state.source, &mappers), &mappers, &self.workshop);
-        let snapshot = snapshot.map_err(|wrong| wrong.join("\n"))?;
-        let built_in = started.elapsed();
-        let (store, name) = (self.store.clone(), mapper.name().clone());
-        let kept = tokio::task::spawn_blocking(move || keep(&store, &name, &wasm)).await;
-        let kept = kept.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        kept.map_err(|error| format!("the mapper could not be stored: {error}"))?;
-        let started = std::time::Instant::now();
-        state.mappers = mappers;
-        let mut revision = self.publish(snapshot);
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown(&state.mappers);
-        let took_micros = u64::try_from((built_in + started.elapsed()).as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, "mapper live");
-        // Files that were refused because this mapper was not here would otherwise wait for their next change.
-        if self.refused().is_some() {
-            let reloaded = self.try_reload(&mut state);
-            self.note(reloaded.as_ref().err().map(ToString::to_string));
-            if let Ok(reloaded) = reloaded {
-                tracing::info!(before = %revision, revision = %reloaded, "policies in force");
-                revision = reloaded;
-            }
-        }
-        Ok(Pushed { live: live(&mapper), before: before.as_ref().map(live), revision, took_micros })
+    /// Makes a line of the audit file durable: before what it says takes force.
+    pub(super) async fn write_down(
+        &self,
+        by: &str,
+        what: &str,
+        of: String,
+        after: &Revision,
+    ) -> std::io::Result<()> {
+        let entry = audit::Entry {
+            at: self.clock.now(),
+            by: by.to_owned(),
+            what: what.to_owned(),
+            of,
+            before: self.audit.in_force(),
+            after: after.clone(),
+        };
+        let log = Arc::clone(&self.audit);
+        tokio::task::spawn_blocking(move || log.append(entry)).await.map_err(std::io::Error::other)?
     }
 
-    fn publish(&self, snapshot: Snapshot) -> Revision {
+    /// The newest lines of the audit file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn written_down(&self, limit: usize) -> std::io::Result<Vec<serde_json::Value>> {
+        audit::newest(self.audit.path(), limit)
+    }
+
+    /// Shows what is live and stored now.
+    pub(super) fn show(&self, state: &State) {
+        let mut shown = self.shown();
+        (shown.live, shown.stored) = (serving(state), stored(state));
+        shown.canaries.clone_from(&state.mappers.canaries);
+    }
+
+    /// A generation of this mapper serves again: what was damaged of it costs nothing any more.
+    pub(super) fn mended(&self, name: &MapperName) {
+        self.shown().damage.retain(|damage| damage.mapper.as_ref() != Some(name));
+    }
+
+    fn shown(&self) -> std::sync::MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) -> Revision {
         let snapshot = Arc::new(snapshot);
         let revision = snapshot.revision.clone();
         self.current.store(Arc::clone(&snapshot));
@@ -236,48 +317,20 @@ impl Policies {
     }
 }
 
-/// Copies a mapper into a store, whole or not at all.
-///
-/// # Errors
-/// The store cannot be written.
-pub fn keep(store: &Path, name: &MapperName, wasm: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(store)?;
-    let mut file = tempfile::NamedTempFile::new_in(store)?;
-    std::io::Write::write_all(&mut file, wasm)?;
-    file.as_file().sync_all()?;
-    file.persist(store.join(format!("{name}.wasm"))).map_err(|error| error.error)?;
-    std::fs::File::open(store)?.sync_all()
-}
-
-async fn load_all(host: &Arc<Host>, store: &Path) -> Result<BTreeMap<MapperName, Mapper>, Error> {
-    let mut mappers = BTreeMap::new();
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(store) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => Vec::new(),
-    };
-    files.sort();
-    for path in files.into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "wasm")) {
-        let fail = |what: String| Error::Mapper { path: path.clone(), what };
-        let wasm = std::fs::read(&path).map_err(|error| fail(error.to_string()))?;
-        let mapper = host.load(wasm.into()).await.map_err(|error| fail(error.to_string()))?;
-        mappers.insert(mapper.name().clone(), mapper);
-    }
-    Ok(mappers)
-}
-
 /// The hash of all that is in force: the files and the mappers.
-fn revision(source: Digest, mappers: &BTreeMap<MapperName, Mapper>) -> Revision {
+pub(super) fn revision(source: Digest, mappers: &Mappers) -> Revision {
     let mut text = source.to_string();
-    for mapper in mappers.values() {
+    for mapper in mappers.live.values() {
         text.push_str(&format!("\n{} {}", mapper.name(), mapper.digest()));
+    }
+    // What is only watched is not in force.
+    for canary in mappers.canaries.values().filter(|canary| canary.terms.share > 0) {
+        let (mapper, share) = (&canary.mapper, canary.terms.share);
+        text.push_str(&format!("\n{} {} {share}%", mapper.name(), mapper.digest()));
     }
     Revision::new(Digest::of(text.as_bytes()))
 }
 
-fn live(mapper: &Mapper) -> LiveMapper {
-    LiveMapper { name: mapper.name().clone(), version: mapper.version().to_owned(), digest: mapper.digest() }
-}
-
-fn shown(mappers: &BTreeMap<MapperName, Mapper>) -> Vec<LiveMapper> {
-    mappers.values().map(live).collect()
+fn serving(state: &State) -> Vec<LiveMapper> {
+    state.mappers.live.values().map(live).collect()
 }

@@ -5,17 +5,23 @@
 //! sees all that serving would see and changes nothing.
 
 pub mod built;
+mod canary;
 #[cfg(test)]
 mod cases;
 mod check;
 pub mod checked;
 mod credentials;
+pub mod differ;
 pub mod live;
 mod lives;
+mod lock;
+mod mappers;
 mod outward;
 mod raw;
+pub mod registry;
 pub mod report;
 mod secrets;
+pub mod signature;
 mod source;
 mod targets;
 pub mod units;
@@ -24,10 +30,16 @@ mod watch;
 pub use built::{
     Contract, Expiry, Mapping, Operation, Owned, Ownership, Snapshot, Subscription, When, Workshop,
 };
+pub use canary::{BESIDE, Canary, Field, Pair, Part, Progress, Terms, is_its_own};
 pub use check::{CheckSchema, check};
 pub use checked::{Checked, Origin};
 pub use credentials::KeySets;
-pub use live::{Error as StartError, LiveMapper, Policies, Pushed, compiles, keep, read_checked};
+pub use live::{Error as StartError, Policies, compiles, read_checked};
+pub use mappers::{
+    ChangeError, Described, LiveMapper, Mappers, Push, Pushed, StoredGeneration, StoredMapper, Tidied,
+    Unsound, Use, Verified,
+};
+pub use registry::{Damage, Ended, Out, Registry};
 pub use report::Report;
 pub use secrets::read_secret;
 pub use source::{Problem, ReadError, Source, read};

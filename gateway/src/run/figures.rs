@@ -3,6 +3,7 @@
 use crate::{
     mapper::{MapperFigures, Spread},
     observe::{Count, Counted},
+    policy::StoredMapper,
 };
 
 type Labels = Vec<(&'static str, String)>;
@@ -61,6 +62,65 @@ pub(super) fn of_mappers(figures: &[MapperFigures]) -> Vec<Counted> {
         },
     ]
 }
+
+/// What is stored of each mapper, what is live, and how a candidate does that is out.
+pub(super) fn of_generations(stored: &[StoredMapper]) -> Vec<Counted> {
+    let mapper = |found: &StoredMapper| vec![("mapper", found.name.to_string())];
+    let with = |mut labels: Labels, more: &[(&'static str, &str)]| {
+        labels.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        labels
+    };
+    let live = stored.iter().filter_map(|found| {
+        let (version, digest) = found.version.as_deref().zip(found.digest)?;
+        Some((with(mapper(found), &[("version", version), ("digest", &digest.short())]), Count::Level(1)))
+    });
+    let generations = stored.iter().flat_map(|found| {
+        STATES.iter().map(move |state| {
+            let count = found.generations.iter().filter(|one| one.state == *state).count();
+            (
+                with(mapper(found), &[("state", *state)]),
+                Count::Level(u64::try_from(count).unwrap_or(u64::MAX)),
+            )
+        })
+    });
+    let unusable =
+        stored.iter().map(|found| (mapper(found), Count::Level(u64::from(found.unusable.is_some()))));
+    let out = || stored.iter().filter_map(|found| Some((found, found.canary.as_ref()?)));
+    let share = out().map(|(found, canary)| {
+        (with(mapper(found), &[("version", &canary.version)]), Count::Level(u64::from(canary.terms.share)))
+    });
+    let messages = out().flat_map(|(found, canary)| {
+        let counts = [
+            ("same", canary.same),
+            ("differing", canary.differing),
+            ("failing", canary.failing),
+            ("mended", canary.mended),
+        ];
+        counts.map(|(outcome, count)| {
+            let labels = [("version", canary.version.as_str()), ("outcome", outcome)];
+            (with(mapper(found), &labels), Count::Level(count))
+        })
+    });
+    let rows = |name, help, rows: Vec<_>| Counted { name, help, rows };
+    vec![
+        rows("mapper_live", "1 for the generation of a mapper that serves", live.collect()),
+        rows("mapper_generations", "Stored generations of a mapper by what they are", generations.collect()),
+        rows("mapper_unusable", "1 where a mapper should serve and cannot", unusable.collect()),
+        rows(
+            "mapper_canary_share",
+            "Percent of the keys that a candidate serves; 0: it is watched",
+            share.collect(),
+        ),
+        rows(
+            "mapper_canary_messages",
+            "Messages that a candidate and live have run, by how they compare",
+            messages.collect(),
+        ),
+    ]
+}
+
+/// What a stored generation can be.
+const STATES: [&str; 5] = ["live", "canary", "watched", "earlier", "held"];
 
 fn labels(found: &MapperFigures) -> Labels {
     vec![("mapper", found.mapper.clone()), ("version", found.version.clone())]

@@ -15,6 +15,7 @@ mod model;
 mod schemas;
 mod stock;
 mod tender;
+mod tender_answer;
 mod time;
 pub mod units;
 
@@ -37,6 +38,7 @@ pub use model::{
 pub use schemas::{DEFS, schemas};
 pub use stock::{InventoryAdjusted, InventoryCounted, ReceivingReceived, Stock};
 pub use tender::{Hazard, ShipmentCancelled, ShipmentTendered, Stop};
+pub use tender_answer::{ShipmentTenderAccepted, ShipmentTenderDeclined};
 pub use time::{Basis, Classifier, Resolution, Time};
 
 /// The version of the model that this crate holds: the folder of its schemas.

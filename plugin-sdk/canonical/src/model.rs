@@ -271,6 +271,9 @@ pub struct Line {
     /// The price of one unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
+    /// Dates that are this line's own: when it is wanted, when it is promised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dates: Vec<Dated>,
     /// References that are this line's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,

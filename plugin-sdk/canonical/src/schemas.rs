@@ -15,6 +15,8 @@ pub fn schemas() -> &'static [(&'static str, &'static str)] {
         ("order.accepted", include_str!("../v1/order.accepted.json")),
         ("order.rejected", include_str!("../v1/order.rejected.json")),
         ("shipment.tendered", include_str!("../v1/shipment.tendered.json")),
+        ("shipment.tender-accepted", include_str!("../v1/shipment.tender-accepted.json")),
+        ("shipment.tender-declined", include_str!("../v1/shipment.tender-declined.json")),
         ("shipment.cancelled", include_str!("../v1/shipment.cancelled.json")),
         ("receiving.received", include_str!("../v1/receiving.received.json")),
         ("inventory.counted", include_str!("../v1/inventory.counted.json")),

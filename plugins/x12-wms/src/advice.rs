@@ -1,17 +1,17 @@
 //! 945, warehouse shipping advice: what a warehouse says has left it.
 
-use std::collections::BTreeMap;
-
 use crossdock_edi::x12::{Segment, TransactionSet};
 use crossdock_mapper::Event;
 use crossdock_mapper::canonical::{
-    Carrier, Code, Content, Dated, Decimal, Equipment, Identifier, Item, Line, LineStatus, Lot, Measure,
-    Note, Pack, Quantity, Reference, ShipmentDispatched, Time, Totals, units,
+    Carrier, Code, Dated, Decimal, Equipment, Identifier, Item, Line, LineStatus, Lot, Measure, Quantity,
+    Reference, ShipmentDispatched, Time, Totals, units,
 };
 
-use crate::heading::{Heading, is_qualifier, product, reference, totals, upc_case};
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{self, EQUIPMENT, MARKS, MODES, PAYMENTS, WEIGHTS, code_of, name_of};
+use crate::heading::{Heading, is_qualifier, product, totals, upc_case};
+use crate::line::{self, Before, Numbers};
+use crate::packs::{Mention, Packs};
+use crate::tables::{self, EQUIPMENT, WEIGHTS, name_of};
+use crossdock_x12::{Problems, Reading, Zones, excerpt};
 
 /// Reads a 945 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -55,6 +55,8 @@ struct Advice<'d> {
     seals: Vec<String>,
     totals: Option<Totals>,
     saw_loop: bool,
+    saw_load: bool,
+    numbers: Numbers,
     packs: Packs,
     lines: Vec<Line>,
     current: Loop<'d>,
@@ -63,7 +65,7 @@ struct Advice<'d> {
 /// What W06 says.
 #[derive(Default)]
 struct Identification {
-    order: String,
+    order: Option<String>,
     shipment: Option<String>,
     agent_shipment: Option<String>,
     date: Option<Time>,
@@ -77,19 +79,15 @@ struct Loop<'d> {
     begin: Option<Segment<'d>>,
     lines: Vec<Draft>,
     /// Packs named before any W12: they hold every line of the loop.
-    packs: Vec<usize>,
-    left: Left,
+    packs: Vec<Mention>,
+    before: Before,
 }
 
 /// One W12 loop while it is read.
 #[derive(Default)]
 struct Draft {
-    line: Line,
-    /// The day of G62*36, to go to the line's lot.
-    expiry: Option<String>,
-    /// Packs by N9*LV or MAN, with what stands in the quantity's place and the key of the segment it came from.
-    packs: Vec<(usize, String, String)>,
-    left: Left,
+    detail: line::Draft,
+    packs: Vec<Mention>,
 }
 
 impl<'d> Advice<'d> {
@@ -100,8 +98,7 @@ impl<'d> Advice<'d> {
                 self.end_loop(problems);
                 self.area = Area::Detail;
                 self.saw_loop = true;
-                let mut reading = Reading::of(segment);
-                let number = reading.must(1, "the line's number", problems);
+                let number = self.numbers.read(segment, problems);
                 self.current = Loop { number, begin: Some(segment), ..Loop::default() };
             }
             "W03" => {
@@ -134,11 +131,19 @@ impl<'d> Advice<'d> {
         if reading.take(1) != "F" {
             reading.keep(1);
         }
-        let order = reading.must(2, "the depositor's order number", problems);
+        let order = reading.some(2);
         let date = reading.time(3, None, zones, problems);
         let (shipment, agent_shipment) = (reading.some(4), reading.some(5));
+        if order.is_none() {
+            let message = "the depositor's order number is missing".to_owned();
+            // The standard leaves it optional: what was shipped is known by its shipment too.
+            match shipment.is_some() || agent_shipment.is_some() {
+                true => problems.warning(segment, 2, "order-missing", "1", message),
+                false => problems.error(segment, 2, "element-missing", "1", message),
+            }
+        }
         let references = &mut self.heading.references;
-        references.push(Reference::new("order", &order).source("W06/2"));
+        references.extend(order.as_ref().map(|order| Reference::new("order", order).source("W06/2")));
         for (n, kind, value) in [
             (4, "shipment", shipment.clone()),
             (5, "agent-shipment", agent_shipment.clone()),
@@ -153,15 +158,18 @@ impl<'d> Advice<'d> {
     }
 
     fn carrier(&mut self, segment: Segment<'_>) {
+        if self.carrier.is_some() {
+            return self.heading.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         let carrier = self.carrier.get_or_insert_default();
         if let Some(mode) = reading.some(1) {
-            carrier.mode = Some(name_of(MODES, &mode));
+            carrier.mode = Some(tables::mode(&mode).to_owned());
             carrier.source_mode = Some(mode);
         }
         carrier.identifiers.extend(reading.some(2).map(Identifier::scac));
         carrier.name = reading.some(3);
-        carrier.payment = reading.some(4).map(|code| name_of(PAYMENTS, &code));
+        carrier.payment = reading.payment(4);
         let kind = reading.some(5).map(|code| name_of(EQUIPMENT, &code));
         let number = format!("{}{}", reading.take(6), reading.take(7));
         if kind.is_some() || !number.is_empty() {
@@ -174,6 +182,9 @@ impl<'d> Advice<'d> {
     }
 
     fn load(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
+        if std::mem::replace(&mut self.saw_load, true) {
+            return self.heading.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         // W10-02 counts pallets by its definition, so the unit is not made up.
         let pallets = reading.number(2, "the number of pallets", problems);
@@ -185,9 +196,11 @@ impl<'d> Advice<'d> {
     }
 
     fn totals(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
+        if self.totals.as_ref().is_some_and(|totals| totals.units.is_some()) {
+            return self.heading.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         let read = totals(&mut reading, problems);
-        let packs = self.totals.take().and_then(|totals| totals.packs);
         // A line that could not be read would only make a wrong sum.
         if let (Some(stated), false) = (&read.units, problems.refused()) {
             let shipped =
@@ -198,94 +211,31 @@ impl<'d> Advice<'d> {
                 problems.warning(segment, 1, "total-differs", "", message);
             }
         }
+        let pallets = self.totals.take().and_then(|totals| totals.packs);
+        let packs = match pallets {
+            Some(pallets) => Some(pallets),
+            None => reading.quantity(6, 7, "the number of packs", problems),
+        };
         self.totals = Some(Totals { packs, ..read });
         reading.leave("W03", &mut self.heading.left);
     }
 
     fn detail(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
-        let name = segment.name();
-        let qualifier = segment.value(1);
-        if name == "MAN" || (name == "N9" && qualifier == "LV" && segment.has(2)) {
-            return self.pack(segment);
-        }
-        let Some(draft) = self.current.lines.last_mut() else {
-            self.current.left.segment(segment);
-            return;
+        let is_pack = match segment.name() {
+            "MAN" => true,
+            "N9" => segment.value(1) == "LV" && segment.has(2),
+            _ => false,
         };
-        match (name, &*qualifier) {
-            ("G69", _) => {
-                let mut reading = Reading::of(segment);
-                match reading.some(1) {
-                    Some(text) if draft.line.item.description.is_none() => {
-                        draft.line.item.description = Some(text)
-                    }
-                    Some(text) => draft.line.notes.push(Note { kind: Some("description".to_owned()), text }),
-                    None => {}
-                }
-                reading.leave("G69", &mut draft.left);
-            }
-            ("N9", "LT") if segment.has(2) => {
-                let mut reading = Reading::of(segment);
-                reading.take(1);
-                let number = reading.take(2).into_owned();
-                if draft.line.lots.iter().all(|lot| lot.number != number) {
-                    draft.line.lots.push(Lot { number: number.clone(), ..Lot::default() });
-                }
-                reading.leave(&format!("N9*LT*{number}"), &mut draft.left);
-            }
-            ("N9", "SE") if segment.has(2) => {
-                let mut reading = Reading::of(segment);
-                reading.take(1);
-                let serial = reading.take(2).into_owned();
-                reading.leave(&format!("N9*SE*{serial}"), &mut draft.left);
-                draft.line.serials.push(serial);
-            }
-            ("N9", _) => draft.line.references.extend(reference(segment, &mut draft.left)),
-            ("G62", "36") if draft.expiry.is_none() => {
-                let mut reading = Reading::of(segment);
-                reading.take(1);
-                draft.expiry = reading.time(2, None, zones, problems).and_then(|time| time.local);
-                reading.leave("G62*36", &mut draft.left);
-            }
-            _ => draft.left.segment(segment),
-        }
-    }
-
-    /// A MAN, or an N9*LV: a licence plate.
-    fn pack(&mut self, segment: Segment<'_>) {
-        let mut reading = Reading::of(segment);
-        let (qualifier, value) = (reading.take(1), reading.take(2));
-        let scheme = match segment.name() {
-            "N9" if is_sscc(&value) => "sscc".to_owned(),
-            "N9" => "licence-plate".to_owned(),
-            _ => name_of(MARKS, &qualifier),
-        };
-        let left = match self.current.lines.last_mut() {
-            Some(draft) => &mut draft.left,
-            None => &mut self.current.left,
-        };
-        if value.is_empty() {
-            left.segment(segment);
-            return;
-        }
-        let identifier = if scheme == "sscc" {
-            Identifier::sscc(&*value)
-        } else {
-            Identifier::new(scheme, value.into_owned())
-        };
-        let pack = self.packs.find_or_add(identifier);
-        let key = format!("{}*{qualifier}*{}", segment.name(), self.packs.list[pack].id);
-        // Many warehouses put the units on a pallet where the standard has a description.
-        let units = if segment.name() == "N9" { reading.take(3).into_owned() } else { String::new() };
-        reading.leave(&key, left);
         match self.current.lines.last_mut() {
-            Some(draft) => draft.packs.push((pack, units, key)),
-            None => {
-                if !units.is_empty() {
-                    self.current.left.element(&key, 3, units);
+            Some(draft) if is_pack => draft.packs.extend(self.packs.read(segment, &mut draft.detail.left)),
+            Some(draft) => draft.detail.read(segment, zones, problems),
+            None if is_pack => {
+                if let Some(mention) = self.packs.read(segment, &mut self.current.before.left) {
+                    mention.keep_units(&mut self.current.before.left);
+                    self.current.packs.push(mention);
                 }
-                self.current.packs.push(pack);
             }
+            None => self.current.before.read(segment),
         }
     }
 
@@ -303,6 +253,7 @@ impl<'d> Advice<'d> {
         line.ordered = reading.quantity(2, 5, "the quantity ordered", problems);
         line.shipped = reading.quantity(3, 5, "the quantity shipped", problems);
         line.status = status(&mut reading, &line, problems);
+        shipped(&mut reading, &mut line, problems);
         compare(&mut reading, &mut line, problems);
 
         let shift = usize::from(is_shifted(segment));
@@ -339,14 +290,14 @@ impl<'d> Advice<'d> {
                 "no product number says what was shipped".to_owned(),
             );
         }
-        let mut draft = Draft { line, ..Draft::default() };
-        reading.leave("W12", &mut draft.left);
-        self.current.lines.push(draft);
+        let mut detail = self.current.before.begin(line);
+        reading.leave("W12", &mut detail.left);
+        self.current.lines.push(Draft { detail, packs: Vec::new() });
     }
 
     /// Gives the lines of the loop that ends their packs and lots.
     fn end_loop(&mut self, problems: &mut Problems<'_>) {
-        let mut current = std::mem::take(&mut self.current);
+        let current = std::mem::take(&mut self.current);
         if let (Some(begin), true) = (current.begin, current.lines.is_empty()) {
             problems.error(
                 begin,
@@ -356,20 +307,9 @@ impl<'d> Advice<'d> {
                 "no W12 in this loop says what was shipped".to_owned(),
             );
         }
-        for (index, mut draft) in std::mem::take(&mut current.lines).into_iter().enumerate() {
-            if let Some(expiry) = draft.expiry.take() {
-                match draft.line.lots.as_mut_slice() {
-                    [lot] => lot.expiry = Some(expiry),
-                    // Which lot it is for can't be told.
-                    _ => draft.left.element("G62*36", 2, expiry.replace('-', "")),
-                }
-            }
-            self.packs.fill(&mut draft, &current.packs);
-            if index == 0 {
-                std::mem::take(&mut current.left).append_to(&mut draft.left);
-            }
-            draft.line.extensions = std::mem::take(&mut draft.left).into_extensions();
-            self.lines.push(draft.line);
+        for Draft { mut detail, packs } in current.lines {
+            self.packs.fill(&mut detail.line, &mut detail.left, &packs, &current.packs);
+            self.lines.push(detail.finish());
         }
     }
 
@@ -400,11 +340,11 @@ impl<'d> Advice<'d> {
         }
         let order = identification.order;
         let data = ShipmentDispatched {
-            shipment: named.clone().unwrap_or_else(|| order.clone()),
+            shipment: named.clone().or_else(|| order.clone()).unwrap_or_default(),
             references: heading.references,
             dispatched: dispatched.map(Time::actual),
             dates,
-            parties: heading.parties,
+            parties: heading.parties.list,
             carrier: self.carrier,
             equipment,
             lines: self.lines,
@@ -414,7 +354,10 @@ impl<'d> Advice<'d> {
             extensions: heading.left.into_extensions(),
             ..ShipmentDispatched::default()
         };
-        let event = Event::new(&data).natural_key("order", &order);
+        let event = match &order {
+            Some(order) => Event::new(&data).natural_key("order", order),
+            None => Event::new(&data),
+        };
         // Several advices may answer one order: the shipment tells them apart, or at least the day.
         let day = data.dispatched.as_ref().and_then(|time| time.date_digits());
         let event = match (named, day) {
@@ -422,7 +365,10 @@ impl<'d> Advice<'d> {
             (None, Some(day)) => event.natural_key("day", day),
             (None, None) => event,
         };
-        let event = event.order_key("order", &order);
+        let event = match (&order, &data.shipment) {
+            (Some(order), _) => event.order_key("order", order),
+            (None, shipment) => event.order_key("shipment", shipment),
+        };
         Some(match &data.dispatched {
             Some(time) => event.occurred_at(time),
             None => event,
@@ -440,28 +386,52 @@ fn status(reading: &mut Reading<'_>, line: &Line, problems: &mut Problems<'_>) -
     if status.is_some() {
         return status;
     }
-    let (standard, message) = match code.is_empty() {
-        true => ("1", "the line's status is missing".to_owned()),
-        false => ("7", format!("`{}` is no status of a shipped line", excerpt(&code))),
-    };
-    problems.warning(reading.segment, 1, "unknown-status", standard, message);
+    if !tables::status_by_quantities(&code) {
+        let (standard, message) = match code.is_empty() {
+            true => ("1", "the line's status is missing".to_owned()),
+            false => ("7", format!("`{}` is no status of a shipped line", excerpt(&code))),
+        };
+        problems.warning(reading.segment, 1, "unknown-status", standard, message);
+    }
     LineStatus::of(line.ordered.as_ref()?, line.shipped.as_ref()?)
+}
+
+/// The quantity shipped, where only what was ordered and what is missing are sent (W12-03 is optional). Nothing has gone
+/// of a line that is cancelled or still to come, and need not be said.
+fn shipped(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'_>) {
+    if line.shipped.is_some() || reading.segment.has(3) {
+        return;
+    }
+    let missing = reading.signed(4, "the difference", problems).map(|missing| magnitude(&missing));
+    let worked_out = match (&line.ordered, missing) {
+        (Some(ordered), Some(missing)) => {
+            ordered.value.checked_sub(&missing).filter(|rest| !rest.is_negative())
+        }
+        _ => None,
+    };
+    let unsent = matches!(line.status, Some(LineStatus::Cancelled | LineStatus::Backordered));
+    match (&line.ordered, worked_out) {
+        (Some(ordered), Some(value)) => {
+            let message = format!(
+                "the quantity shipped is missing; what was ordered less the difference is {}",
+                value.as_str()
+            );
+            line.shipped = Some(Quantity { value, ..ordered.clone() });
+            problems.warning(reading.segment, 3, "shipped-worked-out", "1", message);
+        }
+        _ if unsent => {}
+        _ => {
+            let message = "the quantity shipped is missing".to_owned();
+            problems.error(reading.segment, 3, "element-missing", "1", message);
+        }
+    }
 }
 
 /// Works out what is missing or too much, and holds the sender to what it says about it.
 fn compare(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'_>) {
-    let stated = reading.number(4, "the difference", problems);
+    let stated = reading.signed(4, "the difference", problems);
     let (Some(ordered), Some(shipped)) = (&line.ordered, &line.shipped) else {
         reading.keep(4);
-        if line.shipped.is_none() && !reading.segment.has(3) {
-            problems.error(
-                reading.segment,
-                3,
-                "element-missing",
-                "1",
-                "the quantity shipped is missing".to_owned(),
-            );
-        }
         return;
     };
     let Some(difference) = shipped.value.checked_sub(&ordered.value) else { return };
@@ -481,11 +451,19 @@ fn compare(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'
         );
         problems.error(reading.segment, 3, "shipped-exceeds-ordered", "7", message);
     }
+    if let (Some(missing), Some(LineStatus::Complete)) = (&missing, line.status) {
+        let message =
+            format!("the status says that the line is complete, and {} are missing", missing.as_str());
+        problems.warning(reading.segment, 1, "status-differs", "7", message);
+    }
     if let Some(stated) = stated {
+        // The standard has the size of it, and some senders its sign as well.
         let size = missing.as_ref().unwrap_or(&difference);
-        if stated.compare(size).is_ne() {
+        if magnitude(&stated).compare(size).is_ne() {
             let message = format!("states a difference of {}, but it is {}", stated.as_str(), size.as_str());
             problems.warning(reading.segment, 4, "difference-differs", "7", message);
+        }
+        if stated.compare(size).is_ne() {
             reading.keep(4);
         }
     }
@@ -493,6 +471,14 @@ fn compare(reading: &mut Reading<'_>, line: &mut Line, problems: &mut Problems<'
         line.backordered = missing.map(as_quantity);
     }
     line.difference = Some(as_quantity(difference));
+}
+
+/// A number without its sign.
+fn magnitude(number: &Decimal) -> Decimal {
+    match number.is_negative() {
+        true => Decimal::ZERO.checked_sub(number).unwrap_or_default(),
+        false => number.clone(),
+    }
 }
 
 /// A weight, its qualifier and its unit of one letter.
@@ -512,69 +498,4 @@ fn is_shifted(segment: Segment<'_>) -> bool {
         && code.bytes().all(|byte| byte.is_ascii_digit())
         && is_qualifier(&segment.value(8))
         && segment.has(9)
-}
-
-/// 18 digits, or 20 with the application identifier 00 before them.
-fn is_sscc(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii_digit())
-        && (value.len() == 18 || (value.len() == 20 && value.starts_with("00")))
-}
-
-/// The packs of a shipment; one that is named twice is one pack.
-#[derive(Default)]
-struct Packs {
-    list: Vec<Pack>,
-    by_id: BTreeMap<String, usize>,
-}
-
-impl Packs {
-    fn find_or_add(&mut self, identifier: Identifier) -> usize {
-        let id = identifier.value.clone();
-        *self.by_id.entry(id.clone()).or_insert_with(|| {
-            self.list.push(Pack { id, identifiers: vec![identifier], ..Pack::default() });
-            self.list.len() - 1
-        })
-    }
-
-    /// Puts a line into its own packs, and into those of its loop.
-    fn fill(&mut self, draft: &mut Draft, of_loop: &[usize]) {
-        let units = self.units(draft);
-        for (index, (pack, text, key)) in draft.packs.iter().enumerate() {
-            let quantity = units.as_ref().map(|units| units[index].clone());
-            if quantity.is_none() && !text.is_empty() {
-                draft.left.element(key, 3, text.clone());
-            }
-            self.put(*pack, &mut draft.line, quantity);
-        }
-        for pack in of_loop {
-            self.put(*pack, &mut draft.line, None);
-        }
-    }
-
-    /// The text beside a licence plate counts units only where all of them together are what was shipped.
-    fn units(&self, draft: &Draft) -> Option<Vec<Quantity>> {
-        let shipped = draft.line.shipped.as_ref()?;
-        let numbers: Vec<Decimal> =
-            draft.packs.iter().map(|(_, text, _)| Decimal::parse(text).ok()).collect::<Option<_>>()?;
-        let sum =
-            Decimal::sum(&numbers).filter(|sum| sum.compare(&shipped.value).is_eq() && !numbers.is_empty());
-        sum.map(|_| numbers.into_iter().map(|value| Quantity { value, ..shipped.clone() }).collect())
-    }
-
-    fn put(&mut self, pack: usize, line: &mut Line, quantity: Option<Quantity>) {
-        let pack = &mut self.list[pack];
-        let lot = match line.lots.as_slice() {
-            [lot] => Some(lot.number.clone()),
-            _ => None,
-        };
-        pack.contents.push(Content { line: line.number.clone(), quantity, lot, ..Content::default() });
-        line.packs.push(pack.id.clone());
-    }
-}
-
-/// The code of a mode, the source's own where it is kept.
-pub fn mode_code(carrier: &Carrier) -> String {
-    let kept = carrier.source_mode.as_deref().filter(|code| Some(name_of(MODES, code)) == carrier.mode);
-    let known = || carrier.mode.as_deref().and_then(|mode| code_of(MODES, mode));
-    kept.map(str::to_owned).or_else(known).unwrap_or_default()
 }

@@ -1,101 +1,47 @@
 //! What 940 and 945 have in common: parties, references, dates, notes and items.
 
 use crossdock_edi::x12::Segment;
-use crossdock_mapper::canonical::{
-    Address, Contact, Dated, Identifier, Item, Note, Party, Quantity, Reference, Time, Totals,
-};
+use crossdock_mapper::canonical::{Dated, Identifier, Item, Note, Quantity, Reference, Time, Totals};
 
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{DATES, NOTES, PARTY_SCHEMES, PRODUCTS, REFERENCES, ROLES, name_of};
+use crate::tables::{DATES, NOTES, PRODUCTS, REFERENCES, code_of, name_of};
+use crossdock_x12::{Left, Parties, Problems, Reading, Zones, excerpt};
 
 /// The heading of a set as far as it is read.
-#[derive(Default)]
 pub struct Heading {
     pub references: Vec<Reference>,
-    pub parties: Vec<Party>,
+    pub parties: Parties,
     pub dates: Vec<Dated>,
     pub notes: Vec<Note>,
     /// G62*11, the day that it left.
     pub shipped: Option<Time>,
     pub left: Left,
-    /// Whether N2, N3, N4 and PER still belong to the last party.
-    in_party: bool,
+}
+
+impl Default for Heading {
+    fn default() -> Self {
+        Self {
+            references: Vec::new(),
+            parties: Parties::new("PER"),
+            dates: Vec::new(),
+            notes: Vec::new(),
+            shipped: None,
+            left: Left::default(),
+        }
+    }
 }
 
 impl Heading {
     /// Reads a segment of the heading; those that are none are kept whole.
     pub fn read(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
-        match (segment.name(), self.in_party) {
-            ("N1", _) => self.party(segment, problems),
-            ("N2" | "N3" | "N4" | "PER", true) => self.party_detail(segment),
-            (name, _) => {
-                self.in_party = false;
-                match name {
-                    "N9" => self.reference(segment),
-                    "G62" => self.date(segment, zones, problems),
-                    "NTE" => self.note(segment),
-                    _ => self.left.segment(segment),
-                }
-            }
+        if self.parties.read(segment, &mut self.left, problems) {
+            return;
         }
-    }
-
-    fn party(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
-        let mut reading = Reading::of(segment);
-        let code = reading.must(1, "the party's role", problems);
-        let mut party = Party { role: name_of(ROLES, &code), name: reading.some(2), ..Party::default() };
-        party.source_role = Some(code.clone());
-        let (qualifier, value) = (reading.take(3), reading.take(4));
-        if !value.is_empty() {
-            party.identifiers.push(Identifier::new(name_of(PARTY_SCHEMES, &qualifier), value.into_owned()));
-        } else if !qualifier.is_empty() {
-            reading.keep(3);
-        }
-        if name_of(PARTY_SCHEMES, &qualifier) == "other" {
-            reading.keep(3);
-        }
-        reading.leave(&format!("N1*{code}"), &mut self.left);
-        self.parties.push(party);
-        self.in_party = true;
-    }
-
-    fn party_detail(&mut self, segment: Segment<'_>) {
-        let Some(party) = self.parties.last_mut() else { return };
-        let mut reading = Reading::of(segment);
         match segment.name() {
-            "N3" => {
-                let lines = [reading.some(1), reading.some(2)];
-                party.address.get_or_insert_default().lines.extend(lines.into_iter().flatten());
-            }
-            "N4" => {
-                let address: &mut Address = party.address.get_or_insert_default();
-                for (n, place) in
-                    [&mut address.city, &mut address.region, &mut address.postal_code, &mut address.country]
-                        .into_iter()
-                        .enumerate()
-                {
-                    if place.is_none() {
-                        *place = reading.some(n + 1);
-                    }
-                }
-            }
-            "PER" => {
-                let mut contact = Contact { name: reading.some(2), ..Contact::default() };
-                for n in [3, 5, 7] {
-                    let place = match &*segment.value(n) {
-                        "TE" if contact.phone.is_none() => &mut contact.phone,
-                        "EM" if contact.email.is_none() => &mut contact.email,
-                        _ => continue,
-                    };
-                    reading.take(n);
-                    *place = reading.some(n + 1);
-                }
-                party.contacts.push(contact);
-            }
-            _ => {}
+            "N9" => self.reference(segment),
+            "G62" => self.date(segment, zones, problems),
+            "NTE" => self.note(segment),
+            _ => self.left.segment(segment),
         }
-        let key = format!("N1*{}/{}", party.source_role.as_deref().unwrap_or_default(), segment.name());
-        reading.leave(&key, &mut self.left);
     }
 
     fn reference(&mut self, segment: Segment<'_>) {
@@ -107,18 +53,26 @@ impl Heading {
     fn date(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         let mut reading = Reading::of(segment);
         let qualifier = reading.take(1);
+        if !segment.has(2) {
+            self.left.segment(segment);
+            return;
+        }
         // The time's own qualifier (element 176) says nothing that the date's has not said; it is kept.
         let Some(time) = reading.time(2, Some((4, 5)), zones, problems) else { return };
+        // What is left goes by the code that is written for this kind of date.
+        let mut code = "11".to_owned();
         if qualifier == "11" && self.shipped.is_none() {
             self.shipped = Some(time);
         } else {
             let kind = name_of(DATES, &qualifier);
-            if kind == "other" {
+            let written = code_of(DATES, &kind);
+            if written.as_deref() != Some(&*qualifier) {
                 reading.keep(1);
             }
+            code = written.unwrap_or_default();
             self.dates.push(Dated { kind, time });
         }
-        reading.leave(&format!("G62*{qualifier}"), &mut self.left);
+        reading.leave(&format!("G62*{code}"), &mut self.left);
     }
 
     fn note(&mut self, segment: Segment<'_>) {

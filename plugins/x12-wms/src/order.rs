@@ -3,13 +3,14 @@
 use crossdock_edi::x12::{Segment, TransactionSet};
 use crossdock_mapper::Event;
 use crossdock_mapper::canonical::{
-    Carrier, Code, Correction, CorrectionKind, Identifier, Line, Lot, Note, OrderCancelled, OrderReleased,
+    Carrier, Code, Correction, CorrectionKind, Identifier, Line, Lot, OrderCancelled, OrderReleased,
     Quantity, Reference, Temperature, Totals,
 };
 
-use crate::heading::{Heading, product, reference, totals, upc_case};
-use crate::source::{Left, Problems, Reading, Zones, excerpt};
-use crate::tables::{MODES, PAYMENTS, name_of};
+use crate::heading::{Heading, product, totals, upc_case};
+use crate::line::{self, Before, Numbers};
+use crate::tables;
+use crossdock_x12::{Problems, Reading, Zones, excerpt};
 
 /// Reads a 940 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -23,7 +24,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             let message = "the W05 that identifies the order is missing".to_owned();
             problems.error(set.header(), 0, "segment-missing", "5", message);
         }
-        Some(identification) if order.lines.is_empty() && !identification.cancels() => {
+        Some(identification) if order.lines.is_empty() && identification.needs_lines() => {
             problems.error(set.header(), 0, "segment-missing", "5", "no W01 says what is ordered".to_owned());
         }
         Some(_) => {}
@@ -39,13 +40,15 @@ struct Order {
     temperature: Option<Temperature>,
     totals: Option<Totals>,
     lines: Vec<Line>,
+    numbers: Numbers,
     /// The number of the LX that was read last.
     number: String,
     /// How many W01 it has had.
     in_loop: usize,
     in_detail: bool,
     in_summary: bool,
-    draft: Option<Draft>,
+    draft: Option<line::Draft>,
+    before: Before,
 }
 
 /// What W05 says.
@@ -59,13 +62,11 @@ impl Identification {
     fn cancels(&self) -> bool {
         matches!(self.status.as_str(), "F" | "D")
     }
-}
 
-/// One W01 loop while it is read.
-struct Draft {
-    line: Line,
-    expiry: Option<String>,
-    left: Left,
+    /// A cancellation is of the whole order without any, and `G` changes everything but lines.
+    fn needs_lines(&self) -> bool {
+        !self.cancels() && self.status != "G"
+    }
 }
 
 impl Order {
@@ -76,10 +77,11 @@ impl Order {
                 self.end_line();
                 self.in_detail = true;
                 self.in_loop = 0;
-                self.number = Reading::of(segment).must(1, "the line's number", problems);
+                self.before = Before::default();
+                self.number = self.numbers.read(segment, problems);
             }
             "W01" => self.item(segment, problems),
-            "W76" => {
+            "W76" if self.totals.is_none() => {
                 self.end_line();
                 self.in_summary = true;
                 let mut reading = Reading::of(segment);
@@ -104,6 +106,13 @@ impl Order {
         if !matches!(status.as_str(), "N" | "R" | "F" | "") {
             reading.keep(1);
         }
+        if !status.is_empty() && !tables::ORDER_STATUSES.contains(&status.as_str()) {
+            let message = match status.as_str() {
+                "A" | "X" => format!("status `{status}` informs or simulates, and orders nothing"),
+                _ => format!("`{}` is no status of an order", excerpt(&status)),
+            };
+            problems.error(segment, 1, "unsupported-status", "7", message);
+        }
         let order = reading.must(2, "the depositor's order number", problems);
         let references = &mut self.heading.references;
         references.push(Reference::new("order", &order).source("W05/2"));
@@ -116,11 +125,14 @@ impl Order {
     }
 
     fn carrier(&mut self, segment: Segment<'_>) {
+        if self.carrier.is_some() {
+            return self.heading.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         let carrier = self.carrier.get_or_insert_default();
-        carrier.payment = reading.some(1).map(|code| name_of(PAYMENTS, &code));
+        carrier.payment = reading.payment(1);
         if let Some(mode) = reading.some(2) {
-            carrier.mode = Some(name_of(MODES, &mode));
+            carrier.mode = Some(tables::mode(&mode).to_owned());
             carrier.source_mode = Some(mode);
         }
         carrier.service = reading.some(5);
@@ -130,6 +142,9 @@ impl Order {
 
     /// W09 gives one or two temperatures with their units; two are the range.
     fn temperature(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
+        if self.temperature.is_some() {
+            return self.heading.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         let first = degrees(&mut reading, 2, problems);
         let second = degrees(&mut reading, 4, problems);
@@ -150,13 +165,11 @@ impl Order {
     fn item(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
         self.end_line();
         self.in_detail = true;
-        if self.number.is_empty() {
-            self.number = (self.lines.len() + 1).to_string();
-        }
         self.in_loop += 1;
-        let number = match self.in_loop {
-            1 => self.number.clone(),
-            more => format!("{}.{more}", self.number),
+        let number = match (self.number.as_str(), self.in_loop) {
+            ("", _) => (self.lines.len() + 1).to_string(),
+            (number, 1) => number.to_owned(),
+            (number, more) => format!("{number}.{more}"),
         };
         let mut reading = Reading::of(segment);
         let mut line = Line { number, ..Line::default() };
@@ -178,57 +191,20 @@ impl Order {
             );
         }
         line.lots.extend(reading.some(13).map(|number| Lot { number, ..Lot::default() }));
-        let mut draft = Draft { line, expiry: None, left: Left::default() };
+        let mut draft = self.before.begin(line);
         reading.leave("W01", &mut draft.left);
         self.draft = Some(draft);
     }
 
     fn detail(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
-        let Some(draft) = self.draft.as_mut() else {
-            self.heading.left.segment(segment);
-            return;
-        };
-        let mut reading = Reading::of(segment);
-        match (segment.name(), &*segment.value(1)) {
-            ("G69", _) => {
-                match reading.some(1) {
-                    Some(text) if draft.line.item.description.is_none() => {
-                        draft.line.item.description = Some(text)
-                    }
-                    Some(text) => draft.line.notes.push(Note { kind: Some("description".to_owned()), text }),
-                    None => {}
-                }
-                reading.leave("G69", &mut draft.left);
-            }
-            ("N9", "LT") if segment.has(2) => {
-                reading.take(1);
-                let number = reading.take(2).into_owned();
-                if draft.line.lots.iter().all(|lot| lot.number != number) {
-                    draft.line.lots.push(Lot { number: number.clone(), ..Lot::default() });
-                }
-                reading.leave(&format!("N9*LT*{number}"), &mut draft.left);
-            }
-            ("N9", _) => draft.line.references.extend(reference(segment, &mut draft.left)),
-            ("G62", "36") if draft.expiry.is_none() => {
-                reading.take(1);
-                draft.expiry = reading.time(2, None, zones, problems).and_then(|time| time.local);
-                reading.leave("G62*36", &mut draft.left);
-            }
-            _ => draft.left.segment(segment),
+        match self.draft.as_mut() {
+            Some(draft) => draft.read(segment, zones, problems),
+            None => self.before.read(segment),
         }
     }
 
     fn end_line(&mut self) {
-        let Some(mut draft) = self.draft.take() else { return };
-        if let Some(expiry) = draft.expiry.take() {
-            match draft.line.lots.as_mut_slice() {
-                [lot] => lot.expiry = Some(expiry),
-                // Which lot it is for can't be told.
-                _ => draft.left.element("G62*36", 2, expiry.replace('-', "")),
-            }
-        }
-        draft.line.extensions = draft.left.into_extensions();
-        self.lines.push(draft.line);
+        self.lines.extend(self.draft.take().map(line::Draft::finish));
     }
 
     fn into_event(self, problems: &mut Problems<'_>) -> Option<Event> {
@@ -251,7 +227,7 @@ impl Order {
                 order: order.clone(),
                 references: heading.references,
                 reason,
-                parties: heading.parties,
+                parties: heading.parties.list,
                 lines: self.lines,
                 notes: heading.notes,
                 extensions: left.into_extensions(),
@@ -276,7 +252,7 @@ impl Order {
             purpose: purpose.map(str::to_owned),
             references: heading.references,
             dates: heading.dates,
-            parties: heading.parties,
+            parties: heading.parties.list,
             carrier: self.carrier,
             temperature: self.temperature,
             lines: self.lines,

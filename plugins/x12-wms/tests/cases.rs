@@ -13,7 +13,9 @@ use x12_wms::X12Wms;
 fn every_case_gives_what_it_expects() {
     let mut failed = Vec::new();
     let mut run = 0;
-    for folder in cases() {
+    // An acknowledgement answers what the host framed, so those cases are for `plugin test`.
+    let is_answer = |folder: &PathBuf| folder.join("in.x12").exists() && folder.join("out.x12").exists();
+    for folder in cases().into_iter().filter(|folder| !is_answer(folder)) {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let (expected_file, got) = match folder.join("in.x12").exists() {
             true => {

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,7 +12,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::{
-    build::{self, Built, Places},
+    Tools,
+    build::{self, Built, Kept, Places},
     cases::CaseContext,
     locate::Found,
     progress::Progress,
@@ -19,13 +21,11 @@ use super::{
 use crate::{
     canonical::{self, Canon, Origin},
     mapper::{
-        Call, Context, Ended, Failure, Host, Limits, LoadError, Manifest, Mapped, Mapper, Ran, Recorded,
-        Settings, Stage, Tables, outcomes,
+        Call, Code, Context, Ended, Failure, Host, Limits, LoadError, Manifest, Mapped, Mapper, Ran,
+        Recorded, Settings, Stage, Tables, outcomes,
     },
     policy::units,
-    words::{
-        ApiName, Clock, Diagnostic, Digest, Document, Draft, Event, IdSource, PartnerName, Random, Time,
-    },
+    words::{ApiName, Diagnostic, Digest, Document, Draft, Event, IdSource, PartnerName, Time},
 };
 
 /// The partner that a mapper on the bench works for, if none is named.
@@ -41,8 +41,13 @@ const CONTROL_NUMBER: &str = "000000001";
 const MOMENT: &str = "2026-01-15T12:00:00.000Z";
 /// How often a call is tried that the machine was too busy for.
 const TRIES: u32 = 5;
+/// What takes longer says what it does.
+const SHORT: Duration = Duration::from_millis(700);
 /// Bytes that all calls together may hold.
 const BUDGET: usize = 512 << 20;
+
+/// Builds a folder and tells of each step.
+type Builder<'a> = dyn FnMut(&Path, &dyn Fn(&str)) -> Result<Built, build::Error> + 'a;
 
 /// Hosts mappers as the gateway does.
 pub(super) struct Bench<'a> {
@@ -50,14 +55,15 @@ pub(super) struct Bench<'a> {
     canon: Canon,
     runtime: Runtime,
     ids: IdSource,
-    clock: &'a dyn Clock,
-    random: &'a dyn Random,
+    tools: Tools<'a>,
 }
 
 /// A mapper on the bench.
 pub(super) struct Opened {
     /// Ready to be called.
     pub mapper: Mapper,
+    /// Its bytes.
+    pub wasm: Bytes,
     /// Its folder, where it has one.
     pub folder: Option<PathBuf>,
 }
@@ -66,8 +72,8 @@ pub(super) struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// It cannot be built.
-    #[error(transparent)]
-    Build(#[from] build::Error),
+    #[error("{0}")]
+    Build(String),
     /// Its file cannot be read.
     #[error("{}: {source}", path.display())]
     Unreadable {
@@ -100,10 +106,19 @@ pub(super) struct Setting {
 
 impl<'a> Bench<'a> {
     /// Starts the host.
-    pub fn new(clock: &'a dyn Clock, random: &'a dyn Random) -> anyhow::Result<Self> {
-        let places = Places::usual()?;
+    pub fn new(tools: Tools<'a>) -> anyhow::Result<Self> {
+        Self::making(tools, Code::Fast)
+    }
+
+    /// Starts a host whose code is made for something else than traffic.
+    pub fn making(tools: Tools<'a>, code: Code) -> anyhow::Result<Self> {
+        Self::within(tools, code, Places::usual()?.compiled)
+    }
+
+    /// Starts a host with its folder of compiled mappers.
+    pub fn within(tools: Tools<'a>, code: Code, cache: PathBuf) -> anyhow::Result<Self> {
         let settings = Settings {
-            cache: places.compiled,
+            cache,
             compiler: env::current_exe()?,
             workers: 1,
             byte_budget: BUDGET,
@@ -111,26 +126,60 @@ impl<'a> Bench<'a> {
             bound_waste: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let host = Host::new(settings)?;
-        Ok(Self { host, canon: Canon::new(), runtime, ids: IdSource::new(), clock, random })
+        let host = Host::making(settings, code)?;
+        Ok(Self { host, canon: Canon::new(), runtime, ids: IdSource::new(), tools })
     }
 
     /// Builds a folder, reads a file, and lets the host admit and compile it.
     pub fn open(&self, found: &Found) -> Result<Opened, Error> {
-        let progress = Progress::new(self.clock);
-        let (path, folder) = match found {
-            Found::Wasm(path) => (path.clone(), None),
-            Found::Folder(folder) => {
-                let built = build::build(folder, &|line| progress.tell(line));
-                progress.clear();
-                let Built { wasm, .. } = built?;
-                (wasm, Some(folder.clone()))
-            }
-        };
-        let wasm = fs::read(&path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-        let loaded = self.runtime.block_on(self.host.load(Bytes::from(wasm)));
+        match found {
+            Found::Wasm(path) => self.load(path, None),
+            Found::Folder(folder) => self.open_built(folder, &mut build::build),
+        }
+    }
+
+    /// Builds a folder so that it is there soon.
+    pub fn open_hastily(&self, folder: &Path, kept: &mut Kept) -> Result<Opened, Error> {
+        self.open_built(folder, &mut |folder, progress| build::build_hastily(folder, kept, progress))
+    }
+
+    fn open_built(&self, folder: &Path, build: &mut Builder<'_>) -> Result<Opened, Error> {
+        let progress = self.progress();
+        let built = build(folder, &|line| progress.tell(line));
         progress.clear();
-        Ok(Opened { mapper: loaded.map_err(|source| Error::Load { path, source })?, folder })
+        let Built { wasm, .. } = built.map_err(|error| Error::Build(error.told(self.tools.verbose)))?;
+        self.load(&wasm, Some(folder.to_owned()))
+    }
+
+    fn load(&self, path: &Path, folder: Option<PathBuf>) -> Result<Opened, Error> {
+        let progress = self.progress();
+        let wasm = fs::read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        let wasm = Bytes::from(wasm);
+        let loaded = self.runtime.block_on(async {
+            let mut loading = std::pin::pin!(self.host.load(wasm.clone()));
+            if let Ok(loaded) = tokio::time::timeout(SHORT, &mut loading).await {
+                return loaded;
+            }
+            progress.tell("compiling to machine code, once for this digest");
+            loading.await
+        });
+        progress.clear();
+        let mapper = loaded.map_err(|source| Error::Load { path: path.to_owned(), source })?;
+        Ok(Opened { mapper, wasm, folder })
+    }
+
+    /// A second host of its own, and the same mapper on it.
+    pub fn another(&self, opened: &Opened, code: Code) -> anyhow::Result<(Bench<'a>, Opened)> {
+        let other = Bench::making(self.tools, code)?;
+        let mapper = other.runtime.block_on(other.host.load(opened.wasm.clone()))?;
+        let again = Opened { mapper, wasm: opened.wasm.clone(), folder: opened.folder.clone() };
+        Ok((other, again))
+    }
+
+    /// Lets the host admit and compile a mapper that has no file.
+    pub fn open_bytes(&self, wasm: Bytes) -> Result<Opened, LoadError> {
+        let mapper = self.runtime.block_on(self.host.load(wasm.clone()))?;
+        Ok(Opened { mapper, wasm, folder: None })
     }
 
     /// Maps a document to drafts.
@@ -183,17 +232,22 @@ impl<'a> Bench<'a> {
             recorded_at: setting.context.received_at,
             zone: setting.context.zone.as_deref(),
         };
-        self.canon.check(drafts, &origin, &self.ids, self.random)
+        self.canon.check(drafts, &origin, &self.ids, self.tools.random)
+    }
+
+    /// Shows how far something is.
+    pub fn progress(&self) -> Progress<'a> {
+        Progress::new(self.tools.clock)
     }
 
     /// Now, by the clock that was passed in.
     pub fn now(&self) -> Time {
-        self.clock.now()
+        self.tools.clock.now()
     }
 
     /// A fresh message's id.
     pub fn message(&self) -> crate::words::MessageId {
-        self.ids.message(self.clock.now(), self.random)
+        self.ids.message(self.tools.clock.now(), self.tools.random)
     }
 }
 
@@ -259,6 +313,24 @@ impl Setting {
             limits,
             partial: told.partial.unwrap_or(true),
         })
+    }
+
+    /// The same with so many times the CPU time.
+    pub fn with_slack(&self, times: u32) -> Self {
+        let mut slack = self.clone();
+        slack.limits.cpu = slack.limits.cpu.saturating_mul(times);
+        slack.limits.cpu_per_10_kib = slack.limits.cpu_per_10_kib.saturating_mul(times);
+        slack
+    }
+
+    /// What the mapper may use.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The same for an API and its tables.
+    pub fn within(self, api: ApiName, tables: Arc<Tables>) -> Self {
+        Self { api, tables, ..self }
     }
 
     fn call(&self) -> Call {

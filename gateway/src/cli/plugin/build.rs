@@ -14,7 +14,7 @@ use super::{
     sources,
 };
 use crate::{
-    mapper::{self, Host, Manifest},
+    mapper::{self, Cases, Host, Manifest},
     words::Digest,
 };
 
@@ -38,6 +38,8 @@ pub struct Built {
     pub toolchain: String,
     /// The component's size in bytes.
     pub size: u64,
+    /// How many cases it carries.
+    pub cases: usize,
 }
 
 /// Why a mapper could not be built.
@@ -53,14 +55,24 @@ pub enum Error {
     #[error(transparent)]
     Toolchain(#[from] language::Missing),
     /// The compiler refused it.
-    #[error("{name} does not compile ({toolchain})\n{complaint}")]
+    #[error("{name} does not compile ({toolchain})\n{brief}")]
     Compile {
         /// The mapper.
         name: String,
         /// The toolchain, for people.
         toolchain: String,
-        /// The last lines of what the compiler said.
+        /// What the compiler said that is about the mapper.
+        brief: String,
+        /// All that the compiler said, or the last lines of it.
         complaint: String,
+    },
+    /// Its cases cannot go into it.
+    #[error("{}: {what}", folder.display())]
+    Cases {
+        /// The folder of cases.
+        folder: PathBuf,
+        /// Why not.
+        what: String,
     },
     /// It compiled, but what came out is no mapper.
     #[error("{name} compiles, but is no mapper that the gateway admits: {why}\nhelp: {entry}")]
@@ -86,6 +98,22 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// The error for people: with all that a compiler said, or with what of it is about the mapper.
+    pub fn told(&self, verbose: bool) -> String {
+        match self {
+            Self::Compile { name, toolchain, complaint, .. } if verbose => {
+                format!("{name} does not compile ({toolchain})\n{complaint}")
+            }
+            Self::Compile { brief, complaint, .. } if brief.trim() != complaint.trim() => {
+                let lines = complaint.lines().count();
+                format!("{self}\nhelp: --verbose shows all {lines} lines that the compiler said")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Where builds keep what they make.
@@ -125,8 +153,9 @@ impl Places {
         })
     }
 
-    fn folder(&self, toolchain: &dyn Toolchain, sources: Digest) -> PathBuf {
-        let mut text = format!("{RECIPE} {}", toolchain.key()).into_bytes();
+    fn folder(&self, toolchain: &dyn Toolchain, sources: Digest, hasty: bool) -> PathBuf {
+        let haste = if hasty { " hasty" } else { "" };
+        let mut text = format!("{RECIPE} {}{haste}", toolchain.key()).into_bytes();
         text.extend(sources.as_bytes());
         self.mappers.join(&Digest::of(&text).to_string()[..16])
     }
@@ -153,34 +182,154 @@ pub fn build(plugin: &Path, progress: &dyn Fn(&str)) -> Result<Built, Error> {
 /// # Errors
 /// As [`build`].
 pub fn build_in(plugin: &Path, places: &Places, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+    make(plugin, places, &mut Way::Thorough, progress)
+}
+
+/// The same in little time, where the language can: what comes out does the same, and is slower. For the author's eyes
+/// alone; nothing of it goes live. The toolchain is kept for the next time.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn build_hastily(plugin: &Path, kept: &mut Kept, progress: &dyn Fn(&str)) -> Result<Built, Error> {
+    make(plugin, &Places::usual()?, &mut Way::Hasty(kept), progress)
+}
+
+/// The toolchain of the last time, with its language.
+pub(super) type Kept = Option<(Language, Box<dyn Toolchain>)>;
+
+/// How a mapper is built.
+enum Way<'a> {
+    /// To run fast.
+    Thorough,
+    /// To be there soon.
+    Hasty(&'a mut Kept),
+}
+
+impl Way<'_> {
+    fn is_hasty(&self) -> bool {
+        matches!(self, Self::Hasty(_))
+    }
+
+    /// Whether the toolchain of the last time is one for this language.
+    fn kept(&mut self, language: Language) -> Option<Box<dyn Toolchain>> {
+        match self {
+            Self::Hasty(kept) => {
+                kept.take().filter(|(of, _)| *of == language).map(|(_, toolchain)| toolchain)
+            }
+            Self::Thorough => None,
+        }
+    }
+
+    fn keep(&mut self, language: Language, toolchain: Box<dyn Toolchain>) {
+        if let Self::Hasty(kept) = self {
+            **kept = Some((language, toolchain));
+        }
+    }
+}
+
+fn make(plugin: &Path, places: &Places, way: &mut Way<'_>, progress: &dyn Fn(&str)) -> Result<Built, Error> {
     let description = Description::read(plugin)?;
+    let bare = compiled_in(plugin, &description, places, way, progress)?;
+    // What nothing goes live of needs no proof.
+    if way.is_hasty() { Ok(bare) } else { with_cases(bare, plugin) }
+}
+
+/// The mapper without its cases, which change more often than it does.
+fn compiled_in(
+    plugin: &Path,
+    description: &Description,
+    places: &Places,
+    way: &mut Way<'_>,
+    progress: &dyn Fn(&str),
+) -> Result<Built, Error> {
     let room = language::room(description.language);
     let before = sources::read(plugin, room.sources())?;
     let machine = Here { folder: plugin };
+    let hasty = way.is_hasty();
     // Looking into the cache comes before fetching a toolchain: where that fails, it fails slowly.
     let stored =
-        |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all), &description);
-    if let Some(built) = room.ready(&machine, &places.tools).and_then(|toolchain| stored(&*toolchain)) {
-        return Ok(built);
-    }
-    let toolchain = room.find(&machine, &places.tools, progress)?;
+        |toolchain: &dyn Toolchain| Stored::find(&places.folder(toolchain, before.all, hasty), description);
+    let ready = way.kept(description.language).or_else(|| room.ready(&machine, &places.tools));
+    let toolchain = match ready {
+        Some(toolchain) => toolchain,
+        None => room.find(&machine, &places.tools, progress)?,
+    };
     if let Some(built) = stored(&*toolchain) {
+        way.keep(description.language, toolchain);
         return Ok(built);
     }
     progress(&format!("compiling {} with {}", description.name, toolchain.describe()));
-    let job = Job { plugin, work: &places.work(description.language), progress };
+    let job = Job { plugin, work: &places.work(description.language), hasty, progress };
     let made = toolchain.compile(&job).map_err(|complaint| Error::Compile {
         name: description.name.to_string(),
         toolchain: toolchain.describe(),
+        brief: room.brief(&complaint),
         complaint,
-    })?;
-    // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
-    let after = sources::read(plugin, room.sources())?;
-    if after.written != before.written {
-        return Err(Error::Changed { name: description.name.to_string() });
+    });
+    let folder = |sources: Digest| places.folder(&*toolchain, sources, hasty);
+    let built = made.and_then(|made| {
+        // The first build writes the lock file; anything else that moved meanwhile makes the result doubtful.
+        let after = sources::read(plugin, room.sources())?;
+        if after.written != before.written {
+            return Err(Error::Changed { name: description.name.to_string() });
+        }
+        let wasm = finish(made, description, room, progress)?;
+        Stored::put(&folder(after.all), description, &*toolchain, &wasm)
+    });
+    way.keep(description.language, toolchain);
+    built
+}
+
+/// Puts the files below `cases/` into the mapper: they travel with it, and a gateway runs them before it lets it in.
+fn with_cases(bare: Built, plugin: &Path) -> Result<Built, Error> {
+    let folder = plugin.join(sources::CASES);
+    let cases = carried(&folder).map_err(|what| Error::Cases { folder, what })?;
+    let store = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Store { path, source }
+    };
+    let wasm = cases.put_into(&fs::read(&bare.wasm).map_err(store(&bare.wasm))?);
+    let digest = Digest::of(&wasm);
+    if digest == bare.digest {
+        return Ok(bare);
     }
-    let wasm = finish(made, &description, room, progress)?;
-    Stored::put(&places.folder(&*toolchain, after.all), &description, &*toolchain, &wasm)
+    let name = bare.wasm.file_name().expect("a mapper's file has a name");
+    let room = bare.wasm.with_file_name(&digest.to_string()[..16]);
+    fs::create_dir_all(&room).map_err(store(&room))?;
+    let file = room.join(name);
+    if fs::read(&file).map(|there| Digest::of(&there)).ok() != Some(digest) {
+        write(&file, &wasm)?;
+    }
+    Ok(Built { wasm: file, digest, size: wasm.len() as u64, cases: cases.count(), ..bare })
+}
+
+/// The files of all cases; hidden ones are nobody's case, and a case has no folders but `tables`.
+fn carried(folder: &Path) -> Result<Cases, String> {
+    let mut cases = Cases::default();
+    let mut queue = vec![(folder.to_owned(), String::new())];
+    while let Some((folder, path)) = queue.pop() {
+        if !folder.is_dir() {
+            continue;
+        }
+        let entries = folder.read_dir().map_err(|error| error.to_string())?;
+        for entry in entries.flatten() {
+            let (name, here) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+            if name.starts_with('.') {
+                continue;
+            }
+            let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+            if here.is_dir() {
+                queue.push((here, path));
+            } else {
+                // Beside the cases lie notes for people.
+                if path.contains('/') {
+                    let content = fs::read(&here).map_err(|error| format!("{}: {error}", here.display()))?;
+                    cases.add(&path, content.into())?;
+                }
+            }
+        }
+    }
+    Ok(cases)
 }
 
 /// What lies beside a finished mapper.
@@ -227,6 +376,7 @@ impl Stored {
             cached,
             toolchain: self.toolchain,
             size: content.len() as u64,
+            cases: 0,
         }
     }
 }

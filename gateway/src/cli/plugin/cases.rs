@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -129,9 +130,18 @@ fn is_aside(path: &Path) -> bool {
 
 /// The tables of a case: its own folder of them, else the one beside all cases.
 pub(super) fn tables(case: &Case) -> Option<PathBuf> {
-    let own = case.folder.join("tables");
-    let shared = case.folder.parent().map(|cases| cases.join("tables"));
-    Some(own).into_iter().chain(shared).find(|folder| folder.is_dir())
+    tables_of(&case.folder)
+}
+
+/// The tables of the case that this file goes into; none if it is no case's `in.…`.
+pub(super) fn tables_beside(input: &Path) -> Option<PathBuf> {
+    let is_case = input.file_stem().is_some_and(|stem| stem == "in");
+    input.parent().filter(|_| is_case).and_then(tables_of)
+}
+
+fn tables_of(case: &Path) -> Option<PathBuf> {
+    let shared = case.parent().map(|cases| cases.join("tables"));
+    Some(case.join("tables")).into_iter().chain(shared).find(|folder| folder.is_dir())
 }
 
 fn read_one(folder: &Path) -> Result<Case, Error> {
@@ -187,11 +197,17 @@ fn read_context(path: &Path) -> Result<CaseContext, Error> {
 /// Reads a file of bounded size.
 pub(super) fn read_file(path: &Path) -> Result<Bytes, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(unreadable)?.len();
-    if length > LONGEST {
+    if path.is_dir() {
+        return Err(wrong(path, "a folder; a file is needed"));
+    }
+    // A device or pipe says no length, and may never end.
+    let mut content = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(LONGEST + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > LONGEST {
         return Err(wrong(path, format!("longer than {} MiB", LONGEST >> 20)));
     }
-    fs::read(path).map(Bytes::from).map_err(unreadable)
+    Ok(content.into())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {

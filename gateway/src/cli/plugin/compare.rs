@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::words::Location;
+
 /// Differences that are worth listing; the first of them explain the rest.
 const LISTED: usize = 12;
 /// Characters of a value that are shown.
@@ -20,6 +22,32 @@ pub(super) struct Difference {
     pub expected: String,
     /// What the mapper gave.
     pub got: String,
+    /// Which field of the output it is: the event's number, and its name as a trace names it.
+    #[serde(skip)]
+    pub field: Option<(usize, String)>,
+    /// The first byte that differs in a document that is no JSON.
+    #[serde(skip)]
+    pub byte: Option<usize>,
+    /// Where in the input the mapper read it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_from: Vec<ReadFrom>,
+}
+
+/// A value of the input that a field of the output depends on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct ReadFrom {
+    /// Its place.
+    pub location: Location,
+    /// What it says.
+    pub value: String,
+}
+
+impl Difference {
+    /// A difference that belongs to no field.
+    pub fn new(place: impl Into<String>, expected: impl Into<String>, got: impl Into<String>) -> Self {
+        let (place, expected, got) = (place.into(), expected.into(), got.into());
+        Self { place, expected, got, field: None, byte: None, read_from: Vec::new() }
+    }
 }
 
 const NOTHING: &str = "nothing";
@@ -37,20 +65,23 @@ pub(super) fn lists(what: &str, strict: &[&str], expected: &[Value], got: &[Valu
         match (left, right) {
             (Some(Value::Object(left)), Some(Value::Object(right))) => {
                 for (member, value) in left {
-                    let pointer = if strict.contains(&member.as_str()) {
-                        format!("{place}  ")
-                    } else {
-                        format!("{place}  {member} ")
-                    };
+                    let (is_strict, before) = (strict.contains(&member.as_str()), found.len());
+                    let pointer =
+                        if is_strict { format!("{place}  ") } else { format!("{place}  {member} ") };
                     match right.get(member) {
-                        Some(other) => {
-                            json(&pointer, "", value, other, strict.contains(&member.as_str()), &mut found)
-                        }
-                        None => found.push(difference(&pointer, Some(value), None)),
+                        Some(other) => json(&pointer, "", value, other, is_strict, &mut found),
+                        None => found.push(difference(&pointer, "", Some(value), None)),
+                    }
+                    // A trace names data by its pointer alone, and what stands beside it with its member.
+                    for one in &mut found[before..] {
+                        let inner = one.field.take().map(|(_, inner)| inner).unwrap_or_default();
+                        one.field = Some((index, if is_strict { inner } else { format!("{member}{inner}") }));
                     }
                 }
             }
-            (left, right) => found.push(difference(&place, left, right)),
+            (left, right) => {
+                found.push(Difference { field: None, ..difference(&place, "", left, right) });
+            }
         }
     }
     found.truncate(LISTED);
@@ -76,7 +107,7 @@ fn json(place: &str, pointer: &str, expected: &Value, got: &Value, whole: bool, 
                 let inner = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
                 match (left.get(name), right.get(name)) {
                     (Some(left), Some(right)) => json(place, &inner, left, right, whole, found),
-                    (left, right) => found.push(difference(&format!("{place}{inner}"), left, right)),
+                    (left, right) => found.push(difference(place, &inner, left, right)),
                 }
             }
         }
@@ -85,17 +116,19 @@ fn json(place: &str, pointer: &str, expected: &Value, got: &Value, whole: bool, 
                 let inner = format!("{pointer}/{index}");
                 match (left.get(index), right.get(index)) {
                     (Some(left), Some(right)) => json(place, &inner, left, right, whole, found),
-                    (left, right) => found.push(difference(&format!("{place}{inner}"), left, right)),
+                    (left, right) => found.push(difference(place, &inner, left, right)),
                 }
             }
         }
-        _ => found.push(difference(&format!("{place}{pointer}"), Some(expected), Some(got))),
+        _ => found.push(difference(place, pointer, Some(expected), Some(got))),
     }
 }
 
-fn difference(place: &str, expected: Option<&Value>, got: Option<&Value>) -> Difference {
+fn difference(place: &str, pointer: &str, expected: Option<&Value>, got: Option<&Value>) -> Difference {
     let text = |value: Option<&Value>| value.map_or(NOTHING.to_owned(), |value| clip(&value.to_string(), 0));
-    Difference { place: place.trim_end().to_owned(), expected: text(expected), got: text(got) }
+    let place = format!("{place}{pointer}").trim_end().to_owned();
+    let field = Some((0, pointer.to_owned()));
+    Difference { field, ..Difference::new(place, text(expected), text(got)) }
 }
 
 /// Compares two documents byte by byte and names the first difference by segment (X12) or line.
@@ -110,26 +143,28 @@ pub(super) fn documents(expected: &[u8], got: &[u8]) -> Option<Difference> {
     };
     let mut left = expected.split(|byte| *byte == end);
     let mut right = got.split(|byte| *byte == end);
-    let mut number = 0;
+    let (mut number, mut began) = (0, 0);
     loop {
         number += 1;
         let (left, right) = (left.next(), right.next());
-        if left == right && left.is_some() {
+        if let (Some(one), true) = (left, left == right) {
+            began += one.len() + 1;
             continue;
         }
         let (a, b) = (left.unwrap_or_default(), right.unwrap_or_default());
         let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let byte = Some(began + at);
         let text = |part: Option<&[u8]>| part.map_or(NOTHING.to_owned(), |part| excerpt(part, at));
-        return Some(Difference {
-            place: format!("{unit} {number}, byte {}", at + 1),
-            expected: text(left),
-            got: text(right),
-        });
+        let place = format!("{unit} {number}, byte {}", at + 1);
+        return Some(Difference { byte, ..Difference::new(place, text(left), text(right)) });
     }
 }
 
 /// The part around byte `at`, quoted, without control characters.
 fn excerpt(part: &[u8], at: usize) -> String {
+    // Segments may stand on lines of their own; the line's end is none of theirs.
+    let blank = part.iter().take(at).take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let (part, at) = (&part[blank..], at - blank);
     let before = String::from_utf8_lossy(&part[..at.min(part.len())]).chars().count();
     let text = String::from_utf8_lossy(part);
     clip(&format!("{:?}", clip(&text, before.saturating_sub(BEFORE))), 0)

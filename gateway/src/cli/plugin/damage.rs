@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::leaves::Leaf;
+
 /// A small generator (xorshift64*), seeded so that a failure can be had again.
 pub(super) struct Dice(u64);
 
@@ -25,11 +27,14 @@ impl Dice {
     }
 }
 
-/// A damaged copy, and what was done to it.
-pub(super) fn damage(content: &[u8], dice: &mut Dice) -> (Vec<u8>, String) {
+/// A damaged copy, and what was done to it. Some damage needs the values of the document, where they are known.
+pub(super) fn damage(content: &[u8], leaves: &[Leaf], dice: &mut Dice) -> (Vec<u8>, String) {
+    if !leaves.is_empty() && dice.below(3) == 0 {
+        return damage_value(content, leaves, dice);
+    }
     let mut copy = content.to_vec();
     let at = dice.below(copy.len().max(1));
-    match dice.below(7) {
+    match dice.below(9) {
         0 => {
             copy.truncate(at);
             (copy, format!("cut short at byte {at}"))
@@ -69,12 +74,81 @@ pub(super) fn damage(content: &[u8], dice: &mut Dice) -> (Vec<u8>, String) {
             copy.splice(at..at, long);
             (copy, format!("{length} digits put in at byte {at}"))
         }
-        _ => {
+        6 => {
             let from = dice.below(copy.len().max(1));
             copy.rotate_left(from.min(content.len()));
             (copy, format!("begun at byte {from}"))
         }
+        7 => encoded(content, dice),
+        _ => part_again(content, dice),
     }
+}
+
+/// One value is made huge, odd or empty, or says what another says.
+fn damage_value(content: &[u8], leaves: &[Leaf], dice: &mut Dice) -> (Vec<u8>, String) {
+    const NUMBERS: [&str; 6] = [
+        "99999999999999999999999999999999999999",
+        "-1",
+        "1e400",
+        "0.00000000000000000001",
+        "18446744073709551616",
+        "NaN",
+    ];
+    let leaf = &leaves[dice.below(leaves.len())];
+    let (value, what) = match dice.below(4) {
+        0 => {
+            let number = NUMBERS[dice.below(NUMBERS.len())];
+            (number.as_bytes().to_vec(), format!("became {number}"))
+        }
+        1 => (Vec::new(), "became empty".to_owned()),
+        2 => {
+            let other = &leaves[dice.below(leaves.len())];
+            (content[other.range.clone()].to_vec(), format!("became what stands at {}", other.path))
+        }
+        _ => {
+            let count = 2 + dice.below(200);
+            (content[leaf.range.clone()].repeat(count), format!("was written {count} times"))
+        }
+    };
+    let copy = [&content[..leaf.range.start], &value, &content[leaf.range.end..]].concat();
+    (copy, format!("{} {what}", leaf.path))
+}
+
+/// The bytes in another encoding than the one that was meant.
+fn encoded(content: &[u8], dice: &mut Dice) -> (Vec<u8>, String) {
+    match dice.below(4) {
+        0 => ([b"\xef\xbb\xbf", content].concat(), "a byte order mark put before it".to_owned()),
+        1 => {
+            let wide = content.iter().flat_map(|byte| [*byte, 0]);
+            ([0xff, 0xfe].into_iter().chain(wide).collect(), "written as UTF-16".to_owned())
+        }
+        2 => {
+            let latin = content.iter().map(|byte| if *byte == b'e' { 0xe9 } else { *byte });
+            (latin.collect(), "every e an é of Latin-1".to_owned())
+        }
+        _ => {
+            let twice = content.iter().copied().map(char::from).collect::<String>();
+            (twice.into_bytes(), "encoded as UTF-8 twice".to_owned())
+        }
+    }
+}
+
+/// A line or segment comes again, some times, or two change places.
+fn part_again(content: &[u8], dice: &mut Dice) -> (Vec<u8>, String) {
+    let count = |mark: u8| content.iter().filter(|byte| **byte == mark).count();
+    let mark = [b'\n', b'~', b'\'', b'>', b','].into_iter().max_by_key(|mark| count(*mark)).unwrap_or(b'\n');
+    let mut parts: Vec<&[u8]> = content.split_inclusive(|byte| *byte == mark).collect();
+    if parts.is_empty() {
+        return (Vec::new(), "left empty".to_owned());
+    }
+    let (one, other) = (dice.below(parts.len()), dice.below(parts.len()));
+    if dice.below(3) == 0 {
+        parts.swap(one, other);
+        return (parts.concat(), format!("parts {} and {} change places", one + 1, other + 1));
+    }
+    let times = 1 + dice.below(40);
+    parts.splice(one..one, std::iter::repeat_n(parts[one], times).collect::<Vec<_>>());
+    (parts.concat(), format!("part {} comes {} times", one + 1, times + 1))
 }
 
 /// Puts something odd into one of the texts of a value; none if it has no text.
@@ -121,24 +195,45 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::plugin::leaves;
 
     #[test]
     fn the_same_number_gives_the_same_damage_and_others_give_others() {
         let content = b"ISA*00*          *00*          *ZZ*ACME".as_slice();
         let copies: std::collections::BTreeSet<_> =
-            (0..200).map(|number| damage(content, &mut Dice::new(number))).collect();
+            (0..200).map(|number| damage(content, &[], &mut Dice::new(number))).collect();
         let again: std::collections::BTreeSet<_> =
-            (0..200).map(|number| damage(content, &mut Dice::new(number))).collect();
+            (0..200).map(|number| damage(content, &[], &mut Dice::new(number))).collect();
         assert_eq!(copies, again);
-        assert!(copies.len() > 150, "{}", copies.len());
+        assert!(copies.len() > 130, "{}", copies.len());
     }
 
     #[test]
     fn anything_can_be_damaged() {
         for length in 0..20 {
             for number in 0..200 {
-                damage(&vec![b'a'; length], &mut Dice::new(number));
+                damage(&vec![b'a'; length], &[], &mut Dice::new(number));
             }
+        }
+    }
+
+    #[test]
+    fn numbers_become_huge_encodings_wrong_and_parts_come_again() {
+        let content = b"ST*945*0001~W12*CC*24~W12*CC*40~SE*4*0001~".as_slice();
+        let leaves = leaves::find(content, "application/edi-x12");
+        let said: Vec<_> =
+            (0..400).map(|number| damage(content, &leaves, &mut Dice::new(number)).1).collect();
+        for wanted in [
+            "became 9999",
+            "became empty",
+            "UTF-16",
+            "Latin-1",
+            "comes",
+            "change places",
+            "cut short",
+            "flipped",
+        ] {
+            assert!(said.iter().any(|what| what.contains(wanted)), "{wanted} in {said:?}");
         }
     }
 

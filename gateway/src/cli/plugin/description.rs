@@ -95,6 +95,10 @@ pub enum Language {
     Zig,
     /// AssemblyScript, as a program for WASI
     AssemblyScript,
+    /// Java, by TeaVM, as a program for WASI
+    Java,
+    /// Kotlin, by TeaVM, as a program for WASI
+    Kotlin,
 }
 
 impl fmt::Display for Language {
@@ -108,6 +112,8 @@ impl fmt::Display for Language {
             Self::Go => f.write_str("go"),
             Self::Zig => f.write_str("zig"),
             Self::AssemblyScript => f.write_str("assemblyscript"),
+            Self::Java => f.write_str("java"),
+            Self::Kotlin => f.write_str("kotlin"),
         }
     }
 }

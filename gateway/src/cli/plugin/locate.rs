@@ -29,6 +29,9 @@ pub(super) enum Error {
     /// A folder, but no mapper's.
     #[error("{}: no {FILE} in it, so it is no mapper's folder", .0.display())]
     NoMapper(PathBuf),
+    /// Something that is neither a file nor a folder: a device, a pipe.
+    #[error("{}: neither a .wasm file nor a mapper's folder", .0.display())]
+    Odd(PathBuf),
     /// No mapper was named and there is no folder of them.
     #[error("no mapper is named, and there is no folder `plugins` here or above")]
     NoPlugins,
@@ -62,6 +65,9 @@ pub(super) fn find(word: &str, here: &Path) -> Result<Found, Error> {
     }
     if path.is_dir() {
         return Err(Error::NoMapper(path));
+    }
+    if path.exists() {
+        return Err(Error::Odd(path));
     }
     let near = plugins.as_ref().and_then(|plugins| {
         let names =
@@ -129,5 +135,6 @@ mod tests {
         assert!(error.contains("did you mean `x12-wms`?"), "{error}");
         assert_eq!(find("elsewhere", root.path()), Err(Error::NoMapper(root.path().join("elsewhere"))));
         assert!(matches!(find("../etc", root.path()), Err(Error::Unknown { near: None, .. })));
+        assert_eq!(find("/dev/null", root.path()), Err(Error::Odd("/dev/null".into())));
     }
 }

@@ -11,14 +11,28 @@ pub mod description;
 mod inspect;
 pub mod language;
 mod laws;
+mod leaves;
+mod lineage;
+mod live;
 mod locate;
+mod lost;
+mod measure;
 mod new;
+mod origin;
+mod place;
 mod progress;
 mod push;
+mod rerun;
 mod run;
+mod shadow;
 mod show;
+mod sign;
 mod sources;
+mod stored;
 mod test;
+mod trace;
+pub mod trial;
+mod watch;
 mod written;
 
 use std::{
@@ -42,11 +56,23 @@ const USE: u8 = 2;
 /// A mapper trapped, exceeded a limit or broke the contract.
 const FAILED: u8 = 3;
 
+/// What every command is given.
+#[derive(Clone, Copy)]
+struct Tools<'a> {
+    clock: &'a dyn Clock,
+    random: &'a dyn Random,
+    /// Whether all that a compiler says is shown.
+    verbose: bool,
+}
+
 /// Make, build and try mappers.
 #[derive(Debug, Args)]
 pub struct PluginArgs {
     #[command(subcommand)]
     command: PluginCommand,
+    /// Show all that a compiler says, not only what is about the mapper.
+    #[arg(long, global = true)]
+    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,14 +101,81 @@ enum PluginCommand {
         after_help = "Examples:\n  crossdock plugin test plugins/x12-wms\n  crossdock plugin test --update x12-wms"
     )]
     Test(test::TestArgs),
+    /// Show from which places of a document each canonical field comes, and which values nothing depends on.
+    ///
+    /// A mapper is a pure function, so this is found by trying: each value of the document is changed alone, and the
+    /// mapper runs again.
+    ///
+    /// Exit codes: 0 shown, 1 the document is refused, 2 wrong use, 3 the mapper trapped or exceeded a limit.
+    #[command(after_help = "Examples:\n  crossdock plugin lineage x12-wms order-945.x12\n  \
+        crossdock plugin lineage x12-wms order-945.x12 --field /lines/0/lot")]
+    Lineage(lineage::LineageArgs),
+    /// Measure a mapper beside its limits: time, memory and the number of its instructions.
+    ///
+    /// Without a document all of its cases are measured. Instructions are counted in an engine of their own and are the
+    /// same on every machine; times are this machine's.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin bench x12-wms\n  crossdock plugin bench x12-wms order-945.x12 --json"
+    )]
+    Bench(measure::BenchArgs),
     /// Show what a mapper says of itself and what it asks for, without running it.
     #[command(after_help = "Example:\n  crossdock plugin inspect x12-wms")]
     Inspect(inspect::InspectArgs),
+    /// Map an exported message again on this machine, and compare the events with those that were stored.
+    ///
+    /// Exit codes: 0 the same bytes, 1 something differs.
+    #[command(
+        after_help = "Example:\n  crossdock message rerun 01JD8Q2M7T6V9K3H5X0YB4N8RC --export message.json\n  \
+        crossdock plugin rerun message.json"
+    )]
+    Rerun(rerun::RerunArgs),
+    /// Sign a mapper, or make a key that signs; the policies say whose signatures are asked for.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin sign --new nina.key\n  crossdock plugin sign x12-wms --key nina.key"
+    )]
+    Sign(sign::SignArgs),
     /// Make a mapper live in a running gateway, while it runs.
     ///
     /// The gateway admits and compiles it first; what was live stays live until the new one is ready.
-    #[command(after_help = "Example:\n  crossdock plugin push x12-wms --data /var/lib/crossdock")]
+    #[command(after_help = "Examples:\n  crossdock plugin push x12-wms --data /var/lib/crossdock\n  \
+        crossdock plugin push x12-wms --hold")]
     Push(push::PushArgs),
+    /// List the mappers that a running gateway has stored, every generation of them.
+    #[command(after_help = "Example:\n  crossdock plugin list --json")]
+    List(live::ListArgs),
+    /// Show of each mapper what is live, what a rollback leads to, what is held and what is damaged.
+    #[command(after_help = "Example:\n  crossdock plugin status x12-wms")]
+    Status(live::StatusArgs),
+    /// Show one stored generation: where it came from, what it says of itself, what is bound to it.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin show x12-wms\n  crossdock plugin show x12-wms@1.3.2 --json"
+    )]
+    Show(stored::ShowArgs),
+    /// Read every stored mapper and hold it against its digest.
+    ///
+    /// Exit codes: 0 all are whole, 1 some are damaged.
+    #[command(after_help = "Example:\n  crossdock plugin verify --data /var/lib/crossdock")]
+    Verify(stored::VerifyArgs),
+    /// Run recent documents through a candidate and what is live, and show what differs.
+    ///
+    /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000\n  \
+        crossdock plugin shadow x12-wms@1.4.0 --live 10m"
+    )]
+    Shadow(shadow::ShadowArgs),
+    /// Make a stored generation of a mapper live, once recent documents have shown that it does the same.
+    #[command(
+        after_help = "Examples:\n  crossdock plugin promote x12-wms@1.4.0\n  crossdock plugin promote x12-wms@7f3a9c21 --accept-differences\n  \
+        crossdock plugin promote x12-wms@1.4.0 --canary 10"
+    )]
+    Promote(live::PromoteArgs),
+    /// Make the generation of a mapper live that served before the present one.
+    #[command(after_help = "Example:\n  crossdock plugin rollback x12-wms")]
+    Rollback(live::RollbackArgs),
+    /// Take stored generations away that nobody goes back to; shows them first.
+    #[command(after_help = "Examples:\n  crossdock plugin gc --keep 5\n  crossdock plugin gc --keep 5 --yes")]
+    Gc(live::GcArgs),
 }
 
 #[derive(Debug, Args)]
@@ -104,18 +197,31 @@ struct BuildArgs {
 /// Standard output cannot be written.
 pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<ExitCode> {
     let here = env::current_dir()?;
+    let tools = Tools { clock, random, verbose: args.verbose };
     let code = match args.command {
         PluginCommand::New(args) => new::run(&args, &here),
-        PluginCommand::Build(args) => build_all(&args, &here, clock)?,
-        PluginCommand::Run(args) => run::run(&args, &here, clock, random)?,
-        PluginCommand::Test(args) => test::run(&args, &here, clock, random)?,
-        PluginCommand::Inspect(args) => inspect::run(&args, &here, clock)?,
+        PluginCommand::Build(args) => build_all(&args, &here, tools)?,
+        PluginCommand::Run(args) => run::run(&args, &here, tools)?,
+        PluginCommand::Bench(args) => measure::run(&args, &here, tools)?,
+        PluginCommand::Test(args) => test::run(&args, &here, tools)?,
+        PluginCommand::Lineage(args) => lineage::run(&args, &here, tools)?,
+        PluginCommand::Inspect(args) => inspect::run(&args, &here, tools)?,
+        PluginCommand::Rerun(args) => rerun::run(&args, tools)?,
+        PluginCommand::Sign(args) => sign::run(&args, &here, tools),
         PluginCommand::Push(args) => push::run(&args, &here, clock)?,
+        PluginCommand::List(args) => live::list(&args)?,
+        PluginCommand::Status(args) => live::status(&args)?,
+        PluginCommand::Show(args) => stored::show(&args)?,
+        PluginCommand::Verify(args) => stored::verify(&args)?,
+        PluginCommand::Shadow(args) => shadow::run(&args, clock)?,
+        PluginCommand::Promote(args) => live::promote(&args)?,
+        PluginCommand::Rollback(args) => live::rollback(&args)?,
+        PluginCommand::Gc(args) => live::gc(&args)?,
     };
     Ok(ExitCode::from(code))
 }
 
-fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result<u8> {
+fn build_all(args: &BuildArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let found = match named(&args.mappers, here) {
         Ok(found) => found,
         Err(error) => return Ok(complain(&error, USE)),
@@ -132,7 +238,7 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
                 continue;
             }
         };
-        let progress = Progress::new(clock);
+        let progress = Progress::new(tools.clock);
         let built = build::build(&folder, &|line| progress.tell(line));
         progress.clear();
         let shown = built.and_then(|built| match &args.out {
@@ -143,17 +249,19 @@ fn build_all(args: &BuildArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result
             Ok(built) if args.json => show::line("built", serde_json::to_value(&built)?),
             Ok(built) => {
                 let how = if built.cached { "unchanged" } else { "built" };
-                anstream::eprintln!(
-                    "{how}  {} {}   {} KB   digest {}   {}",
+                let line = format!(
+                    "{how}  {} {}   {} with {} cases   digest {}   {}",
                     built.name,
                     built.version,
-                    built.size.div_ceil(1000),
+                    show::size(usize::try_from(built.size).unwrap_or(usize::MAX)),
+                    built.cases,
                     built.digest.short(),
                     built.toolchain
                 );
+                anstream::eprintln!("{}", show::wrap(&line, 2));
                 anstream::println!("{}", built.wasm.display());
             }
-            Err(error) => code = complain(&error, NO),
+            Err(error) => code = complain(&error.told(tools.verbose), NO),
         }
     }
     Ok(code)
@@ -171,4 +279,10 @@ fn named(words: &[String], here: &Path) -> Result<Vec<Found>, locate::Error> {
 fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
     anstream::eprintln!("error: {error}");
     code
+}
+
+/// A path as short as it can be named from here.
+fn near(path: &Path) -> String {
+    let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }

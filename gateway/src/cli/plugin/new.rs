@@ -42,6 +42,70 @@ const SHARED: [(&str, &str); 9] = [
     ),
 ];
 
+/// Words of Rust, and packages that every mapper refers to or that cargo keeps for itself; a package cannot be called so.
+const RESERVED: [&str; 60] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "crossdock_canonical",
+    "crossdock_mapper",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc_macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "serde",
+    "serde_json",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+];
+
 /// The SDKs in the source tree that this binary was built from.
 const BUILT_FROM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk");
 
@@ -67,6 +131,12 @@ pub(super) enum Error {
         "`{0}` is no name for a mapper: a to z, 0 to 9, `-` and `_` are, beginning with a letter, 64 at most"
     )]
     Name(String),
+    /// Cargo would not take it.
+    #[error(
+        "`{0}` is no name for a mapper in Rust: cargo makes a package of it, and refuses that name\n\
+         help: `{0}-mapper` is one"
+    )]
+    Reserved(String),
     /// Something is there already.
     #[error("{}: something of that name is there already; nothing was written", .0.display())]
     Exists(PathBuf),
@@ -118,6 +188,9 @@ pub(super) fn make(name: &str, language: Language, parent: &Path, here: &Path) -
     let fine = name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains('.');
     if !fine || MapperName::new(name).is_err() {
         return Err(Error::Name(name.chars().take(80).collect()));
+    }
+    if language == Language::Rust && RESERVED.contains(&name.replace('-', "_").as_str()) {
+        return Err(Error::Reserved(name.to_owned()));
     }
     let folder = parent.join(name);
     if folder.symlink_metadata().is_ok() {
@@ -214,6 +287,8 @@ mod tests {
             (Language::Go, "go/template"),
             (Language::Zig, "zig/template"),
             (Language::AssemblyScript, "assemblyscript/template"),
+            (Language::Java, "java/template"),
+            (Language::Kotlin, "kotlin/template"),
         ];
         assert_eq!(rooms.len(), Language::value_variants().len());
         for (language, folder) in rooms {
@@ -234,6 +309,16 @@ mod tests {
             }
         }
         found
+    }
+
+    #[test]
+    fn a_word_that_cargo_keeps_for_itself_is_refused_in_rust_alone() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["fn", "test", "proc-macro", "crossdock-mapper"] {
+            let error = make(name, Language::Rust, root.path(), root.path()).unwrap_err();
+            assert!(matches!(error, Error::Reserved(_)), "{name}: {error}");
+        }
+        make("fn", Language::Python, root.path(), root.path()).unwrap();
     }
 
     #[test]

@@ -1,36 +1,50 @@
 //! `plugin push`: makes a mapper live in a running gateway.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use clap::Args;
 
 use super::{
-    DONE, NO, USE, build, complain,
+    NO, USE, build, complain, live,
     locate::{self, Found},
     progress::Progress,
-    show,
+    sign,
 };
-use crate::{
-    cli::client::{AdminArgs, Client},
-    words::Clock,
-};
+use crate::{cli::client::query, words::Clock};
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
     /// A name in `plugins/`, a folder (built first) or a .wasm file.
     #[arg(value_name = "MAPPER")]
     mapper: String,
-    /// The gateway.
+    /// Store it without making it live: to shadow it first, or to promote it at a better hour
+    #[arg(long)]
+    hold: bool,
+    /// What it was made from; without it, the commit of the folder where git knows one
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
+    /// Sign it with the key of this file, which `crossdock plugin sign --new` makes
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Send the signature of this file, which `crossdock plugin sign` writes
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    signature: Option<PathBuf>,
+    /// Who, and where.
     #[command(flatten)]
-    admin: AdminArgs,
+    asking: live::Asking,
 }
 
 /// Uploads the component; the gateway admits and compiles it, then swaps it in by one pointer.
 pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Result<u8> {
+    let mut source = args.source.clone();
     let file = match locate::find(&args.mapper, here) {
         Err(error) => return Ok(complain(&error, USE)),
         Ok(Found::Wasm(file)) => file,
         Ok(Found::Folder(folder)) => {
+            source = source.or_else(|| commit(&folder));
             let progress = Progress::new(clock);
             let built = build::build(&folder, &|line| progress.tell(line));
             progress.clear();
@@ -44,30 +58,36 @@ pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Re
         Ok(wasm) => wasm,
         Err(error) => return Ok(complain(&format_args!("{}: {error}", file.display()), USE)),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = Client::new(&args.admin);
-    match runtime.block_on(client.upload("mappers", "application/wasm", wasm.into())) {
-        Err(error) => Ok(complain(&error, error.exit_code())),
-        Ok(pushed) if args.admin.json => {
-            show::line("pushed", pushed);
-            Ok(DONE)
-        }
-        Ok(pushed) => {
-            let text = |value: &serde_json::Value| crate::cli::show::safe(&crate::cli::show::text(value));
-            let (live, before) = (&pushed["live"], &pushed["before"]);
-            let digest: String = text(&live["digest"]).chars().take(8).collect();
-            let before = if before.is_null() { "nothing".to_owned() } else { text(&before["version"]) };
-            anstream::println!(
-                "live   {} {}   digest {digest}   before: {before}",
-                text(&live["name"]),
-                text(&live["version"])
-            );
-            anstream::println!(
-                "       swapped in {} µs, revision {}",
-                text(&pushed["took_micros"]),
-                text(&pushed["revision"])
-            );
-            Ok(DONE)
-        }
-    }
+    let signature = match (&args.key, &args.signature) {
+        (Some(key), _) => Some(sign::signature(key, &wasm)),
+        (None, Some(file)) => Some(sign::read(file)),
+        (None, None) => None,
+    };
+    let signature = match signature.transpose() {
+        Ok(signature) => signature,
+        Err(error) => return Ok(complain(&error, USE)),
+    };
+    let hold = args.hold.then(|| "true".to_owned());
+    let query = query(&[
+        ("hold", hold),
+        ("by", Some(args.asking.by.clone())),
+        ("source", source),
+        ("signature", signature),
+    ]);
+    let path = format!("mappers{query}");
+    let pushed = live::ask(&args.asking.admin, async |client| {
+        client.upload(&path, "application/wasm", wasm.into()).await
+    })?;
+    Ok(pushed.map_or_else(|code| code, |pushed| live::went_live(&args.asking.admin, "pushed", &pushed)))
+}
+
+/// The commit that a folder was checked out from, with `-dirty` where something in it has changed since.
+fn commit(folder: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let ran = Command::new("git").arg("-C").arg(folder).args(args).stderr(Stdio::null()).output().ok()?;
+        ran.status.success().then(|| String::from_utf8_lossy(&ran.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--", "."])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
 }

@@ -9,17 +9,19 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, FAILED, NO, USE, acknowledge,
+    DONE, FAILED, NO, Tools, USE, acknowledge,
     bench::{self, Bench, Opened, Setting},
     cases::{self, CaseContext},
     complain,
     description::Direction,
-    locate, show, written,
+    locate, near,
+    place::{self, Place},
+    show, written,
 };
 use crate::{
     canonical,
     mapper::{self, Failure, Limits, Manifest, Mapped, Ran, Usage},
-    words::{Clock, Diagnostic, Document, Random},
+    words::{Diagnostic, Document, Location},
 };
 
 /// What `plugin run` is told.
@@ -47,7 +49,7 @@ pub(super) struct RunArgs {
 }
 
 /// Runs it and gives the exit code.
-pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn Random) -> anyhow::Result<u8> {
+pub(super) fn run(args: &RunArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let found = match locate::find(&args.mapper, here) {
         Ok(found) => found,
         Err(error) => return Ok(complain(&error, USE)),
@@ -57,7 +59,7 @@ pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn R
         Ok(content) => content,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let bench = Bench::new(clock, random)?;
+    let bench = Bench::new(tools)?;
     let opened = match bench.open(&found) {
         Ok(opened) => opened,
         Err(error) => return Ok(complain(&error, NO)),
@@ -71,21 +73,29 @@ pub(super) fn run(args: &RunArgs, here: &Path, clock: &dyn Clock, random: &dyn R
         Ok(setting) => setting,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let shown = Shown { json: args.json, opened: &opened };
     let direction = args.direction.or(told.direction).unwrap_or_else(|| direction(manifest, &content));
-    let document = |content| {
-        let media_type = told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads));
-        Document { media_type, content, parameters: told.parameters.0.clone() }
+    let media_type = match direction {
+        Direction::FromCanonical => "application/json".to_owned(),
+        _ => told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads)),
+    };
+    let document = Document { media_type, content, parameters: told.parameters.0.clone() };
+    let shown = Shown {
+        json: args.json,
+        opened: &opened,
+        file: args.file.display().to_string(),
+        document: document.clone(),
+        direction,
+        limits: setting.limits(),
     };
     match direction {
-        Direction::FromCanonical => from_canonical(&bench, &opened, &setting, &content, &shown),
-        Direction::ToCanonical => to_canonical(&bench, &opened, &setting, document(content), &shown),
-        Direction::Acknowledge => acknowledge(&bench, &opened, &setting, document(content), &shown),
+        Direction::FromCanonical => from_canonical(&bench, &opened, &setting, &document.content, &shown),
+        Direction::ToCanonical => to_canonical(&bench, &opened, &setting, document, &shown),
+        Direction::Acknowledge => acknowledge(&bench, &opened, &setting, document, &shown),
     }
 }
 
 /// The one way that the mapper offers; of two, the one that fits what is in the file.
-fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
+pub(super) fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
     let offers = |way: mapper::Direction| manifest.directions.contains(&way);
     let events = || match serde_json::from_slice::<Value>(content) {
         Ok(value) => written::is_events(&value) || value.get("specversion").is_some(),
@@ -97,14 +107,14 @@ fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
 }
 
 /// The context of a case's own file, and over it what the command line says.
-fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
+pub(super) fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
     let beside = file.with_file_name("context.json");
     let is_case = file.file_stem().is_some_and(|stem| stem == "in") && beside.exists();
     let mut told = CaseContext::default();
     if is_case {
         let text = cases::read_file(&beside).map_err(|error| error.to_string())?;
         told = serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", beside.display()))?;
-        anstream::eprintln!("context from {}", beside.display());
+        anstream::eprintln!("context from {}", near(&beside));
     }
     for word in words {
         let (key, value) =
@@ -171,6 +181,11 @@ fn tell(told: &mut CaseContext, key: &str, value: &str, manifest: &Manifest) -> 
 struct Shown<'a> {
     json: bool,
     opened: &'a Opened,
+    /// The file, as it was named.
+    file: String,
+    document: Document,
+    direction: Direction,
+    limits: Limits,
 }
 
 fn to_canonical(
@@ -351,32 +366,64 @@ impl Shown<'_> {
 
     fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         for found in diagnostics {
-            if self.json {
-                show::line("diagnostic", show::diagnostic(found));
-            } else {
-                anstream::eprintln!("{}", show::diagnostic_line(found));
+            self.diagnostic(found, found.at.as_ref().and_then(|at| self.place(at)));
+        }
+    }
+
+    fn diagnostic(&self, found: &Diagnostic, place: Option<Place>) {
+        if self.json {
+            return show::line("diagnostic", place::resolved(found, place.as_ref()));
+        }
+        match (&found.at, place) {
+            (Some(at), Some(place)) => {
+                let excerpt = place::excerpt(&self.file, &self.document.content, at, &place);
+                anstream::eprintln!("{}\n{}", show::headline(found), show::plain(&excerpt));
             }
+            _ => anstream::eprintln!("{}", show::diagnostic_line(found)),
+        }
+    }
+
+    /// Where a location is in the file.
+    fn place(&self, at: &Location) -> Option<Place> {
+        let Document { media_type, content, .. } = &self.document;
+        match self.direction {
+            Direction::FromCanonical => place::find_in_events(content, at),
+            _ => place::find(content, media_type, at),
         }
     }
 
     fn reject(&self, reject: &mapper::Reject) {
         if self.json {
-            return show::line("reject", show::reject(reject));
+            let resolved = |found: &Diagnostic| {
+                place::resolved(found, found.at.as_ref().and_then(|at| self.place(at)).as_ref())
+            };
+            let diagnostics: Vec<_> = reject.diagnostics.iter().map(resolved).collect();
+            return show::line(
+                "reject",
+                json!({"unit": reject.unit, "location": reject.at, "diagnostics": diagnostics}),
+            );
         }
         anstream::eprintln!("rejected {}", show::plain(&reject.unit));
         self.diagnostics(&reject.diagnostics);
     }
 
+    /// What the canonical check refuses: of the file's own events with the place, of the mapper's without.
     fn broken(&self, error: &canonical::Error) {
-        if self.json {
-            for found in bench::diagnostics(error) {
-                show::line("diagnostic", show::diagnostic(&found));
-            }
-        } else {
-            anstream::eprintln!("error: the canonical check refuses what the mapper gave");
-            for found in bench::diagnostics(error) {
-                anstream::eprintln!("  {}", show::diagnostic_line(&found));
-            }
+        let ours = self.direction == Direction::FromCanonical;
+        if !self.json {
+            let whose = if ours { "is in the file" } else { "the mapper gave" };
+            anstream::eprintln!("error: the canonical check refuses what {whose}");
+        }
+        let events: Vec<_> = match error {
+            canonical::Error::Broken(faults) => faults.iter().map(|fault| Some(fault.event)).collect(),
+            _ => Vec::new(),
+        };
+        for (number, found) in bench::diagnostics(error).iter().enumerate() {
+            let event = events.get(number).copied().flatten().filter(|_| ours);
+            let place = event
+                .zip(found.at.as_ref())
+                .and_then(|(event, at)| place::find_in_event(&self.document.content, event, at));
+            self.diagnostic(found, place);
         }
     }
 
@@ -395,7 +442,7 @@ impl Shown<'_> {
         events: usize,
     ) {
         let mapper = &self.opened.mapper;
-        let limits = Limits::default();
+        let limits = self.limits;
         let ceiling = limits.for_input(input_bytes);
         if self.json {
             let mut value = json!({
@@ -415,10 +462,10 @@ impl Shown<'_> {
         }
         let used = usage.map(|used| {
             format!(
-                "   {} of {} CPU   {} KiB of memory",
+                "   {} of {} CPU   {} of memory",
                 show::time(used.cpu),
                 show::time(ceiling.cpu),
-                used.memory_bytes.div_ceil(1024)
+                show::memory(used.memory_bytes)
             )
         });
         anstream::eprintln!(

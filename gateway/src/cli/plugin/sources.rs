@@ -14,7 +14,7 @@ const FILES: usize = 5000;
 const BYTES: u64 = 64 << 20;
 
 /// The folder of cases, from which nothing is compiled in any language.
-const CASES: &str = "cases";
+pub(super) const CASES: &str = "cases";
 
 /// Why the sources could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,29 +1,28 @@
 //! `plugin test`: a mapper's cases and the laws that every mapper keeps, by the production host under its limits.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, NO, USE, acknowledge,
+    DONE, NO, Tools, USE, acknowledge,
     bench::{self, Bench, Opened, Setting},
     cases::{self, Case},
     compare::{self, Difference},
     complain,
     description::Direction,
     laws::{self, Law},
-    named,
+    lineage,
+    locate::Found,
+    lost::{self, Lost},
+    named, near, origin,
     show::{self, plain},
-    written,
+    watch, written,
 };
 use crate::{
     mapper::{Failure, Limits, Ran, Reject, Usage},
-    words::{Clock, Diagnostic, Document, Draft, Random},
+    words::{Diagnostic, Document, Draft},
 };
 
 /// What `plugin test` is told.
@@ -35,10 +34,16 @@ pub(super) struct TestArgs {
     /// Write what the mapper gives as what is expected, where the two differ.
     #[arg(long)]
     update: bool,
+    /// Run the cases again whenever the mapper or one of them changes, until Ctrl-C. Damage and laws are left out.
+    #[arg(long, conflicts_with_all = ["update", "lost"])]
+    watch: bool,
     /// How many damaged copies of the inputs to try.
     #[arg(long, value_name = "NUMBER", default_value_t = 400)]
     damaged: u32,
-    /// JSON lines on standard output: case, law, and last result.
+    /// List every value that is never read and every canonical field that is never set.
+    #[arg(long)]
+    lost: bool,
+    /// JSON lines on standard output: case, law, lost, unset, and last result.
     #[arg(long)]
     json: bool,
 }
@@ -61,22 +66,23 @@ pub(super) struct Tried {
     pub setting: Option<Setting>,
     pub given: Given,
     pub differences: Vec<Difference>,
-    usage: Usage,
+    pub usage: Usage,
     updated: bool,
 }
 
 /// Runs it and gives the exit code.
-pub(super) fn run(
-    args: &TestArgs,
-    here: &Path,
-    clock: &dyn Clock,
-    random: &dyn Random,
-) -> anyhow::Result<u8> {
+pub(super) fn run(args: &TestArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let found = match named(&args.mappers, here) {
         Ok(found) => found,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let bench = Bench::new(clock, random)?;
+    if args.watch {
+        return match found.as_slice() {
+            [Found::Folder(folder)] => watch::run(folder, tools, args.json),
+            _ => Ok(complain(&"--watch needs one mapper, by its name or folder", USE)),
+        };
+    }
+    let bench = Bench::new(tools)?;
     let mut code = DONE;
     for found in &found {
         let opened = match bench.open(found) {
@@ -103,8 +109,11 @@ fn test(args: &TestArgs, bench: &Bench<'_>, opened: &Opened, folder: &Path) -> a
         Ok(read) => read,
         Err(error) => return Ok(complain(&error, NO) == DONE),
     };
+    let progress = bench.progress();
     let (mut tried, mut unread) = (Vec::new(), Vec::new());
-    for case in read {
+    let count = read.len();
+    for (number, case) in read.into_iter().enumerate() {
+        progress.tell(&format!(" case {} of {count}", number + 1));
         match case {
             Ok(case) => tried.push(try_case(bench, opened, case)),
             Err(error) => unread.push(error.to_string()),
@@ -118,10 +127,16 @@ fn test(args: &TestArgs, bench: &Bench<'_>, opened: &Opened, folder: &Path) -> a
             }
         }
     }
-    let mut laws = vec![laws::same_bytes(bench, opened, &tried)];
+    for one in tried.iter_mut().filter(|one| !one.differences.is_empty()) {
+        origin::add(bench, opened, one);
+    }
+    progress.tell(" the laws that every mapper keeps");
+    let mut laws = vec![laws::same_bytes(bench, opened, &tried)?];
     laws.extend(laws::there_and_back(bench, opened, &tried));
-    laws.extend(laws::damaged(bench, opened, &tried, args.damaged));
-    let report = Report { opened, tried: &tried, unread: &unread, laws: &laws };
+    laws.extend(laws::damaged(bench, opened, &tried, args.damaged, &progress));
+    let lost = lost::find(bench, opened, &tried, &progress);
+    progress.clear();
+    let report = Report { opened, tried: &tried, unread: &unread, laws: &laws, lost: &lost, all: args.lost };
     if args.json {
         report.json()
     } else {
@@ -131,7 +146,7 @@ fn test(args: &TestArgs, bench: &Bench<'_>, opened: &Opened, folder: &Path) -> a
 }
 
 /// Runs one case and compares.
-fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
+pub(super) fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
     let tables = cases::tables(&case);
     let setting = Setting::new(&case.context, opened.mapper.manifest(), tables.as_deref(), None);
     let (given, usage, setting) = match setting {
@@ -147,10 +162,9 @@ fn try_case(bench: &Bench<'_>, opened: &Opened, case: Case) -> Tried {
     {
         // What the case expects is what the mapper drafts; the gateway must take it as well.
         if let Err(error) = bench.check(drafts.clone(), setting, &case.content) {
-            differences.extend(bench::diagnostics(&error).iter().map(|found| Difference {
-                place: "canonical check".to_owned(),
-                expected: "every event is canonical".to_owned(),
-                got: show::diagnostic_line(found),
+            differences.extend(bench::diagnostics(&error).iter().map(|found| {
+                let got = show::diagnostic_line(found);
+                Difference::new("canonical check", "every event is canonical", got)
             }));
         }
     }
@@ -246,9 +260,7 @@ fn failed(failure: Failure) -> Given {
 
 /// Where what was given is not what the case expects.
 fn differences(case: &Case, given: &Given) -> Vec<Difference> {
-    let one = |expected: &str, got: String| {
-        vec![Difference { place: "outcome".to_owned(), expected: expected.to_owned(), got }]
-    };
+    let one = |expected: &str, got: String| vec![Difference::new("outcome", expected, got)];
     let Some((path, expected)) = &case.expected else {
         return one("a file `out.…`, which is missing (--update writes it)", summary(given));
     };
@@ -386,6 +398,9 @@ struct Report<'a> {
     tried: &'a [Tried],
     unread: &'a [String],
     laws: &'a [Law],
+    lost: &'a Lost,
+    /// Whether everything that is lost is listed.
+    all: bool,
 }
 
 impl Report<'_> {
@@ -397,7 +412,7 @@ impl Report<'_> {
         self.tried.iter().filter(|one| !one.differences.is_empty()).count() + self.unread.len()
     }
 
-    fn all(&self) -> usize {
+    fn count(&self) -> usize {
         self.tried.len() + self.unread.len()
     }
 
@@ -406,7 +421,8 @@ impl Report<'_> {
         anstream::println!("{} {}   digest {}\n", mapper.name(), mapper.version(), mapper.digest().short());
         let spent: Duration = self.tried.iter().map(|one| one.usage.cpu).sum();
         let slowest = self.tried.iter().max_by_key(|one| one.usage.cpu).map(|one| {
-            let allowed = Limits::default().for_input(one.usage.input_bytes).cpu;
+            let limits = one.setting.as_ref().map_or_else(Limits::default, Setting::limits);
+            let allowed = limits.for_input(one.usage.input_bytes).cpu;
             format!(
                 "     slowest {} {} of {} allowed",
                 one.case.name,
@@ -414,24 +430,19 @@ impl Report<'_> {
                 show::time(allowed)
             )
         });
-        let passed = self.all() - self.differing();
+        let passed = self.count() - self.differing();
         let mark = if passed > 0 { "✓" } else { "!" };
-        anstream::println!("{mark} {passed} cases     {}{}", show::time(spent), slowest.unwrap_or_default());
+        let cases = if passed == 1 { "case" } else { "cases" };
+        anstream::println!(
+            "{mark} {passed} {cases}     {}{}",
+            show::time(spent),
+            slowest.unwrap_or_default()
+        );
         for one in self.tried {
             if one.updated {
                 anstream::println!("! {} updated", one.case.name);
             }
-            if !one.differences.is_empty() {
-                anstream::println!("✗ {}", one.case.name);
-            }
-            for found in &one.differences {
-                let expected = plain(&found.expected).replace('\n', "\n               ");
-                let got = plain(&found.got).replace('\n', "\n               ");
-                anstream::println!(
-                    "    {}\n      expected {expected}\n      got      {got}",
-                    plain(&found.place)
-                );
-            }
+            print_differences(one);
         }
         for error in self.unread {
             anstream::println!("✗ {}", plain(error));
@@ -445,8 +456,9 @@ impl Report<'_> {
         for law in rest {
             let mark = if law.holds { "!" } else { "✗" };
             let remark = law.remark.as_deref().unwrap_or_default();
-            anstream::println!("{mark} {}\n    {}", law.says, plain(remark).replace('\n', "\n    "));
+            anstream::println!("{mark} {}\n    {}", law.says, show::wrap(&plain(remark), 4));
         }
+        self.lost.text(self.all);
         if self.differing() > 0 {
             let verb = if self.differing() == 1 { "differs" } else { "differ" };
             let look = self.tried.iter().find(|one| !one.differences.is_empty());
@@ -455,7 +467,7 @@ impl Report<'_> {
             anstream::println!(
                 "\n{} of {} cases {verb}.{}",
                 self.differing(),
-                self.all(),
+                self.count(),
                 look.unwrap_or_default()
             );
         }
@@ -463,13 +475,7 @@ impl Report<'_> {
 
     fn json(&self) {
         for one in self.tried {
-            show::line(
-                "case",
-                json!({
-                    "case": one.case.name, "passed": one.differences.is_empty(), "updated": one.updated,
-                    "differences": one.differences, "usage": show::usage(&one.usage),
-                }),
-            );
+            case_line(one);
         }
         for error in self.unread {
             show::line("case", json!({"passed": false, "error": error}));
@@ -480,19 +486,42 @@ impl Report<'_> {
                 json!({"law": law.name, "holds": law.holds, "says": law.says, "remark": law.remark}),
             );
         }
+        self.lost.json();
         let mapper = &self.opened.mapper;
         show::line(
             "result",
             json!({
                 "mapper": mapper.name(), "version": mapper.version(), "digest": mapper.digest(),
-                "passed": self.is_fine(), "cases": self.all(), "differing": self.differing(),
+                "passed": self.is_fine(), "cases": self.count(), "differing": self.differing(),
             }),
         );
     }
 }
 
-/// A path as short as it can be named from here.
-fn near(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+/// What differs in a case, each with its place in the output and in the input; nothing where it is as expected.
+pub(super) fn print_differences(one: &Tried) {
+    if !one.differences.is_empty() {
+        anstream::println!("✗ {}", one.case.name);
+    }
+    for found in &one.differences {
+        let expected = show::wrap(&plain(&found.expected), 15);
+        let got = show::wrap(&plain(&found.got), 15);
+        anstream::println!("    {}\n      expected {expected}\n      got      {got}", plain(&found.place));
+        for (number, source) in found.read_from.iter().enumerate() {
+            let begin = if number == 0 { "read from" } else { "         " };
+            let value = lineage::quoted(&source.value);
+            anstream::println!("      {begin} {}   {value}", lineage::place_of(&source.location));
+        }
+    }
+}
+
+/// A case as its JSON line says it.
+pub(super) fn case_line(one: &Tried) {
+    show::line(
+        "case",
+        json!({
+            "case": one.case.name, "passed": one.differences.is_empty(), "updated": one.updated,
+            "differences": one.differences, "usage": show::usage(&one.usage),
+        }),
+    );
 }

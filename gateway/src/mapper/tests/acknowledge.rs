@@ -92,6 +92,31 @@ fn a_remark_without_a_place_is_said_of_the_first_part_and_one_between_parts_of_t
 }
 
 #[test]
+fn every_message_of_an_edifact_interchange_is_a_part_that_says_how_it_is_divided() {
+    let text = "UNB+UNOC:3+ACME+NORTH+261120:1412+42'\nUNG+DESADV+A+N+261120:1412+7+UN+D:96A'\n\
+        UNH+1+DESADV:D:96A:UN'BGM+351+88+9'UNT+3+1'\n\
+        UNH+2+DESADV:D:96A:UN'BGM+351+89+9'DTM+11:2026112O:102'UNT+4+2'UNE+2+7'UNZ+1+42'";
+    let document = Document { media_type: "application/edifact".to_owned(), ..document(text.as_bytes()) };
+    let offset = u64::try_from(text.find("2026112O").unwrap()).unwrap();
+    let at = Location {
+        scheme: "edifact".to_owned(),
+        path: "UNH+2+DESADV/DTM/1/2".to_owned(),
+        offset: Some(offset),
+        length: Some(8),
+    };
+    let found = Diagnostic { at: Some(at.clone()), ..bad_date() };
+    let rejects = [Reject { unit: "UNH+2+DESADV".to_owned(), at, diagnostics: vec![found] }];
+    let ended = Ended { rejects: &rejects, diagnostics: &[], kept: true };
+    let [first, second] = outcomes(&document, &ended).try_into().unwrap();
+    assert_eq!((first.accepted, second.accepted, first.part.unit.as_str()), (true, false, "message"));
+    let envelope =
+        "UNA:+.? 'UNB+UNOC:3+ACME+NORTH+261120:1412+42'UNG+DESADV+A+N+261120:1412+7+UN+D:96A'".as_bytes();
+    assert_eq!(second.part.envelope, envelope);
+    assert_eq!(second.more, pairs(&[("header", "UNH+2+DESADV:D:96A:UN"), ("group-trailer", "UNE+2+7")]));
+    assert_eq!(second.diagnostics[0].1, pairs(&[("segment", "DTM"), ("position", "3")]));
+}
+
+#[test]
 fn what_is_no_interchange_is_one_part() {
     for content in ["{}", "ISA*00*cut off"] {
         let whole = Document { media_type: "application/edi-x12".to_owned(), ..document(content) };

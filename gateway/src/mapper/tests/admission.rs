@@ -157,3 +157,29 @@ fn a_mapper_that_is_loaded_twice_is_one() {
     let (first, second) = (house().load(wasm.clone()).unwrap(), house().load(wasm).unwrap());
     assert!(Arc::ptr_eq(&first.0, &second.0));
 }
+
+#[test]
+fn instructions_are_counted_where_code_is_made_for_it_and_are_always_as_many() {
+    let count = |code: Code| {
+        let settings = |cache, compiler| Settings {
+            cache,
+            compiler,
+            workers: 1,
+            byte_budget: 64 << 20,
+            queue_per_partner: 8,
+            bound_waste: false,
+        };
+        let house = House::making(settings, SERVED, code);
+        let mapper = house.load(Guest::default().wasm()).unwrap();
+        [b"a".as_slice(), b"a"]
+            .map(|content| house.map_with(&mapper, Limits::default(), content).unwrap().usage.instructions)
+    };
+    let [one, again] = count(Code::Counting);
+    assert!(one.is_some_and(|count| count > 0), "{one:?}");
+    assert_eq!(one, again);
+    assert_eq!(count(Code::Fast), [None, None]);
+    assert_eq!(count(Code::Hasty), [None, None]);
+    for code in [Code::Fast, Code::Counting, Code::Hasty] {
+        assert_eq!(Code::named(code.name()), Some(code));
+    }
+}

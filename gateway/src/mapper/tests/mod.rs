@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -128,19 +129,34 @@ impl House {
         bound_waste: bool,
         contracts: &'static [&'static Contract],
     ) -> Self {
+        let settings = |cache, compiler| Settings {
+            cache,
+            compiler,
+            workers,
+            byte_budget,
+            queue_per_partner,
+            bound_waste,
+        };
+        Self::making(settings, contracts, Code::Fast)
+    }
+
+    fn making(
+        settings: impl FnOnce(PathBuf, PathBuf) -> Settings,
+        contracts: &'static [&'static Contract],
+        code: Code,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let compiler = folder.path().join("compiler");
         let exe = std::env::current_exe().unwrap();
         // The test program stands in for the product's: it runs one test, which does what the hidden command does.
         let script = format!(
-            "#!/bin/sh\nexec env CROSSDOCK_COMPILES=1 '{}' --exact {STAND_IN} --nocapture 3>&1 1>/dev/null\n",
+            "#!/bin/sh\nexec env CROSSDOCK_COMPILES=\"$2\" '{}' --exact {STAND_IN} --nocapture 3>&1 1>/dev/null\n",
             exe.display()
         );
         std::fs::write(&compiler, script).unwrap();
         std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
         let cache = folder.path().join("cache");
-        let settings = Settings { cache, compiler, workers, byte_budget, queue_per_partner, bound_waste };
-        let host = Host::serving(settings, contracts).unwrap();
+        let host = Host::serving(settings(cache, compiler), contracts, code).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { host, runtime, folder }
@@ -171,12 +187,10 @@ const STAND_IN: &str = "mapper::tests::stand_in_for_the_compile_command";
 
 #[test]
 fn stand_in_for_the_compile_command() {
-    if std::env::var_os("CROSSDOCK_COMPILES").is_none() {
-        return;
-    }
+    let Ok(code) = std::env::var("CROSSDOCK_COMPILES") else { return };
     // SAFETY: the script opened descriptor 3; from here on it is the standard output, without the test's own lines.
     assert_ne!(unsafe { libc::dup2(3, 1) }, -1);
-    let code = match compile::child() {
+    let code = match compile::child(Code::named(&code).unwrap()) {
         Ok(()) => 0,
         Err(what) => {
             eprintln!("{what}");

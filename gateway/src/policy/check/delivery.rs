@@ -12,12 +12,12 @@ use crate::{
     policy::{
         checked::{
             Breaker, EventPattern, MapperLimits, MapperRef, MapperRun, Retry, Stuck, Subscription, Target,
-            TargetCredentials,
+            TargetCredentials, Wanted,
         },
         raw::{Entry, Kind, Node},
         report::Finding,
     },
-    words::{MapperName, PartnerName, SubscriptionName, TargetName},
+    words::{Digest, MapperName, PartnerName, SubscriptionName, TargetName},
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -233,20 +233,24 @@ fn event_kind(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// `x12-wms@1`.
+/// `x12-wms@1`, or `x12-wms@sha256:…` for one generation and no other.
 pub(super) fn mapper(reader: &mut Reader<'_>, node: &Node) -> Option<MapperRef> {
     let origin = reader.origin(node.span);
     reader.parsed(node, |text| {
         let wrong = "expected a mapper and its version, such as `x12-wms@1` or `x12-wms@1.4.0`";
         let (name, version) = text.split_once('@').ok_or_else(|| wrong.to_owned())?;
         let name = MapperName::new(name).map_err(|error| error.to_string())?;
+        if let Some(hex) = version.strip_prefix("sha256:") {
+            let digest = Digest::parse(hex).ok_or("a digest is 64 hexadecimal digits after `sha256:`")?;
+            return Ok(MapperRef { origin, name, wanted: Wanted::Digest(digest) });
+        }
         let parts: Vec<&str> = version.split('.').collect();
         let number =
             |part: &&str| part.len() <= 6 && part.parse::<u32>().is_ok_and(|n| n.to_string() == **part);
         if parts.len() > 3 || !parts.iter().all(number) {
             return Err(wrong.to_owned());
         }
-        Ok(MapperRef { origin, name, version: version.to_owned() })
+        Ok(MapperRef { origin, name, wanted: Wanted::Version(version.to_owned()) })
     })
 }
 

@@ -1,11 +1,15 @@
 //! `gateway.yaml` and `issuers.yaml`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{Ask, reader::Reader};
 use crate::{
     policy::{
-        checked::{Admin, Gateway, GatewayLimits, Issuer, Jwks, Retention, Setting, Tls, TokenAlgorithm},
+        checked::{
+            Admin, Gateway, GatewayLimits, Issuer, Jwks, Retention, Setting, Signatures, Tls, TokenAlgorithm,
+        },
         raw::{Entry, Node, Span},
         report::Finding,
         units,
@@ -44,9 +48,11 @@ pub(super) fn gateway(reader: &mut Reader<'_>, node: &Node) -> Option<Gateway> {
     });
     let limits = fields.optional(reader, "limits", |r, n| limits(r, Some(n)));
     let retention = fields.optional(reader, "retention", |r, n| retention(r, Some(n)));
+    let signatures = fields.optional(reader, "mappers", signatures).unwrap_or_default();
     fields.end(reader);
     Some(Gateway {
         origin,
+        signatures,
         estate: estate?,
         listen: listen?,
         admin,
@@ -60,6 +66,37 @@ pub(super) fn gateway(reader: &mut Reader<'_>, node: &Node) -> Option<Gateway> {
             None => self::retention(reader, None)?,
         },
     })
+}
+
+/// `mappers: { signatures: required, keys: { NAME: KEY } }`
+fn signatures(reader: &mut Reader<'_>, node: &Node) -> Option<Signatures> {
+    let mut fields = reader.fields(node, node.span)?;
+    let required = fields.or(reader, "signatures", false, |reader, node| {
+        reader.parsed(node, |text| match text {
+            "required" => Ok(true),
+            "optional" => Ok(false),
+            _ => Err("expected `required` or `optional`"),
+        })
+    });
+    let keys = fields.optional(reader, "keys", |reader, node| {
+        let mut keys = BTreeMap::new();
+        for entry in reader.map(node)? {
+            let key = reader.parsed(&entry.value, |text| {
+                let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+                bytes.ok_or(
+                    "expected an Ed25519 public key in base64, as `crossdock plugin sign --new` prints it",
+                )
+            });
+            keys.extend(key.map(|key| (entry.key.clone(), key)));
+        }
+        Some(keys)
+    });
+    fields.end(reader);
+    let keys = keys.unwrap_or_default();
+    if required && keys.is_empty() {
+        reader.error(node.span, "signatures are required, and no key is named under `keys`");
+    }
+    Some(Signatures { required, keys })
 }
 
 /// A whole file's node begins where its first key does.

@@ -18,6 +18,7 @@ mod delivery;
 mod estate;
 mod gateway;
 mod limits;
+mod lock;
 mod ownership;
 mod partner;
 mod reader;
@@ -176,14 +177,36 @@ struct Estate {
     ownership: BTreeMap<String, super::checked::Owned>,
     schemas: BTreeMap<String, Arc<str>>,
     tables: BTreeMap<String, Arc<super::checked::Table>>,
+    lock: Option<BTreeMap<crate::words::MapperName, super::checked::Pin>>,
 }
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self { gateway, issuers, partners, apis, targets, subscriptions, ownership, schemas, tables } =
-            self;
+        let Self {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        } = self;
         let gateway = gateway?;
-        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, ownership, schemas, tables })
+        Some(Checked {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        })
     }
 }
 
@@ -212,6 +235,8 @@ fn read_files(
                     reader.secrets_within(&node, "");
                 }
             }
+            // Its digests look like secrets and are none.
+            Room::Lock => estate.lock = yaml(&mut reader).map(|node| lock::lock(&mut reader, &node)),
             Room::Schema => {
                 reader
                     .references
@@ -237,7 +262,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, ownership.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, mappers.lock, ownership.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -250,6 +275,7 @@ fn read_files(
 /// Which kind of file a path is.
 enum Room {
     Yaml(Kind),
+    Lock,
     Schema,
     Table,
     Keys,
@@ -272,6 +298,7 @@ impl Room {
         let yaml = path.ends_with(".yaml");
         match path.split_once('/') {
             None if path == "gateway.yaml" => Self::Yaml(Kind::Gateway),
+            None if path == "mappers.lock" => Self::Lock,
             None if path == "issuers.yaml" => Self::Yaml(Kind::Issuers),
             None if path == "ownership.yaml" => Self::Yaml(Kind::Ownership),
             Some(("partners", _)) if yaml => Self::Yaml(Kind::Partner),
@@ -298,7 +325,7 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml", "ownership.yaml"])
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock", "ownership.yaml"])
             .map(|near| format!("did you mean `{near}`?")),
     }
 }

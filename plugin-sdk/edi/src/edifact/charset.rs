@@ -27,10 +27,10 @@ impl Charset {
 
     /// The bytes as text. A byte that means nothing becomes the replacement character.
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
-        if let Ok(text) = core::str::from_utf8(bytes) {
-            if self == Self::Utf8 || text.is_ascii() {
-                return Cow::Borrowed(text);
-            }
+        if let Ok(text) = core::str::from_utf8(bytes)
+            && (self == Self::Utf8 || text.is_ascii())
+        {
+            return Cow::Borrowed(text);
         }
         match self {
             Self::Utf8 => String::from_utf8_lossy(bytes),

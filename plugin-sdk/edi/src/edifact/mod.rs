@@ -18,6 +18,7 @@
 mod charset;
 mod check;
 mod error;
+mod headers;
 mod read;
 mod service;
 mod view;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use charset::Charset;
 pub use error::{Error, Finding, Severity};
+pub use headers::Headers;
 pub use read::Document;
 pub use service::Service;
 pub use view::{Component, Element, Group, Interchange, Message, Segment, Segments};

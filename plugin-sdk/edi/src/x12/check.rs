@@ -21,9 +21,8 @@ impl Reader<'_> {
     ) {
         let stated = self.value(trailer, 1);
         if stated.parse::<u32>() != Ok(count) {
-            let plural = if count == 1 { "" } else { "s" };
-            let message =
-                format!("the trailer states `{}`, but {count} {of}{plural} stand here", excerpt(&stated));
+            let stand = if count == 1 { " stands" } else { "s stand" };
+            let message = format!("the trailer states `{}`, but {count} {of}{stand} here", excerpt(&stated));
             self.report(Severity::Warning, code, Some(standard), trailer, 1, message);
         }
     }
@@ -42,6 +41,34 @@ impl Reader<'_> {
             let (stated, expected) = (excerpt(&stated), excerpt(&expected));
             let message = format!("the trailer's control number is `{stated}`, the header's is `{expected}`");
             self.report(Severity::Warning, code, Some(standard), trailer, 2, message);
+        }
+    }
+
+    /// ISA13 should not come twice in a file, nor GS06 twice in an interchange; both may be the same thing sent again.
+    pub(super) fn find_repeated_interchanges_and_groups(&mut self) {
+        let mut interchanges = BTreeSet::new();
+        for at in 0..self.document.interchanges.len() {
+            let entry = &self.document.interchanges[at];
+            let (header, (first, last)) = (entry.header, entry.groups);
+            if let Some(header) = header {
+                let who = [5, 6, 7, 8, 13].map(|n| self.value(header, n));
+                let number = who[4].clone();
+                if !interchanges.insert(who) {
+                    let message = format!("interchange `{}` stands twice in this file", excerpt(&number));
+                    let code = "interchange-control-number-repeated";
+                    self.report(Severity::Warning, code, Some("025"), header, 13, message);
+                }
+            }
+            let mut groups = BTreeSet::new();
+            for group in first..last {
+                let Some(header) = self.document.groups[group as usize].header else { continue };
+                let number = self.value(header, 6);
+                if !groups.insert(number.clone()) {
+                    let message = format!("group `{}` stands twice in one interchange", excerpt(&number));
+                    let code = "group-control-number-repeated";
+                    self.report(Severity::Warning, code, Some("19"), header, 6, message);
+                }
+            }
         }
     }
 
@@ -98,16 +125,22 @@ impl Reader<'_> {
             }
             None => place_outside_sets(&entry, element),
         };
-        self.document.findings.push(Finding {
-            severity,
-            code,
-            standard_code,
-            set,
-            path,
-            offset: span.start as usize,
-            length: (span.end - span.start) as usize,
-            message,
-        });
+        // In the order of the places; there are few.
+        let before = |other: &Finding| other.offset <= span.start as usize;
+        let place = self.document.findings.partition_point(before);
+        self.document.findings.insert(
+            place,
+            Finding {
+                severity,
+                code,
+                standard_code,
+                set,
+                path,
+                offset: span.start as usize,
+                length: (span.end - span.start) as usize,
+                message,
+            },
+        );
     }
 }
 

@@ -106,11 +106,11 @@ impl Delimiters {
     /// # Errors
     /// [`Error::Envelope`] when the sixteen elements are not there or divide by letters, digits or blanks.
     pub fn of_isa(bytes: &[u8], start: usize) -> Result<Self, Error> {
-        let broken = |reason| Error::Envelope { offset: start, reason };
+        let broken = |standard_code, reason| Error::Envelope { offset: start, reason, standard_code };
         let end = bytes.len().min(start.saturating_add(ISA_WINDOW));
-        let element = Delimiter::at(bytes, start + 3).ok_or(broken("ISA is cut off"))?;
+        let element = Delimiter::at(bytes, start + 3).ok_or(broken("023", "ISA is cut off"))?;
         if !element.can_divide() {
-            return Err(broken("no element separator after ISA"));
+            return Err(broken("026", "no element separator after ISA"));
         }
 
         let mut starts = [0; 17];
@@ -126,11 +126,11 @@ impl Delimiters {
             }
         }
         if found < 16 {
-            return Err(broken("ISA has fewer than 16 elements"));
+            return Err(broken("022", "ISA has fewer than 16 elements"));
         }
 
-        let (component, terminator) =
-            tail_of_isa(bytes, starts[16], element).ok_or(broken("no segment terminator after ISA"))?;
+        let (component, terminator) = tail_of_isa(bytes, starts[16], element)
+            .ok_or(broken("004", "no segment terminator after ISA"))?;
         let field = |n: usize| &bytes[starts[n]..starts[n + 1] - element.length()];
         let repetition = repetition_mark(field(11), field(12));
         Ok(Self { element, component, repetition, terminator })
@@ -144,10 +144,10 @@ impl Delimiters {
     /// # Errors
     /// [`Error::Envelope`] when no separator or no terminator can be seen.
     pub fn guess(bytes: &[u8], start: usize) -> Result<Self, Error> {
-        let broken = |reason| Error::Envelope { offset: start, reason };
-        let element = Delimiter::at(bytes, start + 2).ok_or(broken("the first segment is cut off"))?;
+        let broken = |standard_code, reason| Error::Envelope { offset: start, reason, standard_code };
+        let element = Delimiter::at(bytes, start + 2).ok_or(broken("023", "the first segment is cut off"))?;
         if !element.can_divide() {
-            return Err(broken("no element separator after the first segment's name"));
+            return Err(broken("026", "no element separator after the first segment's name"));
         }
         let free_elements = if bytes[start..].starts_with(b"GS") { 8 } else { 1 };
         let end = bytes.len().min(start.saturating_add(ISA_WINDOW));
@@ -163,11 +163,11 @@ impl Delimiters {
             } else if separators < free_elements || byte.is_ascii_alphanumeric() || byte == b' ' {
                 at += 1;
             } else {
-                let mark = Delimiter::at(bytes, at).ok_or(broken("the first segment is cut off"))?;
+                let mark = Delimiter::at(bytes, at).ok_or(broken("023", "the first segment is cut off"))?;
                 return Ok(Self { element, terminator: Terminator::Mark(mark), ..Self::default() });
             }
         }
-        Err(broken("the first segment does not end"))
+        Err(broken("004", "the first segment does not end"))
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Error {
         offset: usize,
         /// What it lacks.
         reason: &'static str,
+        /// The code of I18 (TA105) for that.
+        standard_code: &'static str,
     },
     /// The document ends, or another interchange begins, inside something that was opened.
     CutOff {
@@ -58,7 +60,9 @@ impl Error {
             Self::CutOff { opened_by: "ST", .. } => Some("2"),
             Self::CutOff { opened_by: "GS", .. } => Some("3"),
             Self::CutOff { .. } => Some("023"),
-            _ => None,
+            Self::Envelope { standard_code, .. } => Some(standard_code),
+            Self::NotX12 { offset } if *offset > 0 => Some("022"),
+            Self::Empty | Self::NotX12 { .. } | Self::TooLarge => None,
         }
     }
 }
@@ -68,7 +72,7 @@ impl fmt::Display for Error {
         match self {
             Self::Empty => write!(out, "the document is empty"),
             Self::NotX12 { offset } => write!(out, "no ISA, GS or ST begins at byte {offset}"),
-            Self::Envelope { offset, reason } => {
+            Self::Envelope { offset, reason, .. } => {
                 write!(out, "unreadable envelope at byte {offset}: {reason}")
             }
             Self::CutOff { opened_by, opened_at, offset } => {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::delimiters::{Delimiters, Terminator};
 use super::error::{Error, Finding, Severity};
-use super::view::{Group, Interchange, TransactionSet};
+use super::view::{Group, Interchange, Segment, TransactionSet};
 
 /// A document that was read: interchanges, their groups, their transaction sets, and what was odd about them.
 #[derive(Debug)]
@@ -92,13 +92,24 @@ impl<'a> Document<'a> {
         (0..self.groups.len()).map(|index| Group { document: self, index })
     }
 
+    /// The acknowledgements of interchanges (`TA1`), which stand outside of any group.
+    pub fn acknowledgements(&self) -> impl Iterator<Item = Segment<'_>> {
+        let in_set = |at: u32| {
+            let after = self.sets.partition_point(|set| set.segments.0 <= at);
+            after.checked_sub(1).is_some_and(|before| at < self.sets[before].segments.1)
+        };
+        (0..self.segments.len() as u32)
+            .map(|index| Segment::at(self, index))
+            .filter(move |segment| segment.name() == "TA1" && !in_set(segment.index))
+    }
+
     /// What was odd, in the order of the places; at most a hundred of each severity.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
     /// These bytes as text without the line breaks that wrapping put into them. Bytes that are not UTF-8 are read
-    /// as Latin-1, which is what such senders mean.
+    /// as Windows-1252, which is what senders of Latin-1 mean, their typographic quotes included.
     pub(super) fn decode(&self, span: Span, terminator: Terminator) -> Cow<'_, str> {
         let range = span.start as usize..span.end as usize;
         let bytes = &self.bytes[range.clone()];
@@ -106,7 +117,7 @@ impl<'a> Document<'a> {
             Some(text) => Cow::Borrowed(text),
             None => match core::str::from_utf8(bytes) {
                 Ok(text) => Cow::Borrowed(text),
-                Err(_) => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),
+                Err(_) => Cow::Owned(bytes.iter().map(|byte| windows_1252(*byte)).collect()),
             },
         };
         let wrapped = |byte: &u8| *byte == b'\r' || *byte == b'\n';
@@ -114,6 +125,19 @@ impl<'a> Document<'a> {
             return Cow::Owned(text.chars().filter(|c| *c != '\r' && *c != '\n').collect());
         }
         text
+    }
+}
+
+/// Windows-1252 is Latin-1 with printable characters in place of the controls from 0x80 to 0x9F. Five places of it are
+/// empty, and stay what they are (the WHATWG's encoding standard does the same).
+fn windows_1252(byte: u8) -> char {
+    const C1: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9F => C1[usize::from(byte - 0x80)],
+        _ => char::from(byte),
     }
 }
 
@@ -268,7 +292,7 @@ impl<'a> Reader<'a> {
             name if self.open_set.is_none() => {
                 let what = if name.is_empty() { "no segment" } else { "no envelope segment" };
                 let message = format!("{what} stands here, outside of any transaction set");
-                self.report(Severity::Error, "outside-of-sets", None, index, 0, message);
+                self.report(Severity::Error, "outside-of-sets", Some("022"), index, 0, message);
             }
             b"" => {
                 let message = "a segment's name is two or three capital letters and digits".to_owned();
@@ -311,7 +335,7 @@ impl<'a> Reader<'a> {
         match header {
             None => {
                 let message = "IEA without an ISA".to_owned();
-                self.report(Severity::Warning, "trailer-without-header", None, index, 0, message);
+                self.report(Severity::Warning, "trailer-without-header", Some("022"), index, 0, message);
             }
             Some(header) => {
                 self.check_count(index, groups, "group", "group-count", "021");
@@ -331,7 +355,7 @@ impl<'a> Reader<'a> {
         self.close_set_without_trailer(index);
         let Some(group) = self.open_group.take() else {
             let message = "GE without a GS".to_owned();
-            self.report(Severity::Error, "trailer-without-header", None, index, 0, message);
+            self.report(Severity::Error, "trailer-without-header", Some("022"), index, 0, message);
             return;
         };
         let sets = self.document.sets.len() as u32;
@@ -342,7 +366,7 @@ impl<'a> Reader<'a> {
         match header {
             None => {
                 let message = "GE without a GS".to_owned();
-                self.report(Severity::Warning, "trailer-without-header", None, index, 0, message);
+                self.report(Severity::Warning, "trailer-without-header", Some("022"), index, 0, message);
             }
             Some(header) => {
                 self.check_count(index, count, "transaction set", "set-count", "5");
@@ -358,7 +382,7 @@ impl<'a> Reader<'a> {
             None => {
                 if self.interchange().header.is_some() {
                     let message = "a transaction set outside of any group".to_owned();
-                    self.report(Severity::Warning, "set-without-group", None, index, 0, message);
+                    self.report(Severity::Warning, "set-without-group", Some("022"), index, 0, message);
                 }
                 self.open_group(None)
             }
@@ -367,12 +391,16 @@ impl<'a> Reader<'a> {
         let sets = self.document.sets.len() as u32;
         self.document.groups[group as usize].sets.1 = sets;
         self.open_set = Some(sets - 1);
+        if self.value(index, 2).is_empty() {
+            let message = "the transaction set has no control number".to_owned();
+            self.report(Severity::Warning, "set-control-number-missing", Some("7"), index, 2, message);
+        }
     }
 
     fn se(&mut self, index: u32) {
         let Some(set) = self.open_set else {
             let message = "SE without an ST".to_owned();
-            self.report(Severity::Error, "trailer-without-header", None, index, 0, message);
+            self.report(Severity::Error, "trailer-without-header", Some("022"), index, 0, message);
             return;
         };
         let header = self.document.sets[set as usize].segments.0;
@@ -427,8 +455,8 @@ impl<'a> Reader<'a> {
             }
             self.close_interchange();
         }
+        self.find_repeated_interchanges_and_groups();
         self.find_repeated_control_numbers();
-        self.document.findings.sort_by_key(|finding| finding.offset);
         Ok(self.document)
     }
 
@@ -462,7 +490,8 @@ impl<'a> Reader<'a> {
             return String::new();
         }
         let span = self.document.elements[(entry.first_element + n) as usize];
-        self.document.decode(span, self.delimiters.terminator).trim().to_owned()
+        let terminator = self.document.interchanges[entry.interchange as usize].delimiters.terminator;
+        self.document.decode(span, terminator).trim().to_owned()
     }
 }
 

@@ -136,10 +136,11 @@ fn a_framed_part_is_read_with_the_delimiters_of_its_isa() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_latin1() {
-    let document = Document::read(b"ST*945*0001~N1*ST*M\xFCller*92*1~NTE**Stra\xC3\x9Fe~SE*4*0001~").unwrap();
+fn bytes_that_are_not_utf8_are_windows_1252() {
+    let text = b"ST*945*0001~N1*ST*M\xFCller\x92s\x81*92*1~NTE**Stra\xC3\x9Fe~SE*4*0001~";
+    let document = Document::read(text).unwrap();
     let set = document.sets().next().unwrap();
-    assert_eq!(set.segments().get(1).unwrap().value(2), "Müller");
+    assert_eq!(set.segments().get(1).unwrap().value(2), "Müller’s\u{81}");
     assert_eq!(set.segments().get(2).unwrap().value(2), "Straße");
 }
 
@@ -222,7 +223,39 @@ fn a_set_without_se_is_unsound_and_its_neighbours_are_not() {
 #[test]
 fn what_stands_outside_of_sets_is_an_error_and_not_lost_in_silence() {
     let text = interchange("~").replace("ST*945", "W06*F*99~ST*945");
-    assert_eq!(findings(&text), [(Severity::Error, "outside-of-sets", None, "W06".to_owned())]);
+    assert_eq!(findings(&text), [(Severity::Error, "outside-of-sets", Some("022"), "W06".to_owned())]);
+}
+
+#[test]
+fn what_comes_twice_is_told_with_the_codes_of_the_standard() {
+    let good = interchange("~");
+    let warning =
+        |code, standard, path: &str| vec![(Severity::Warning, code, Some(standard), path.to_owned())];
+    assert_eq!(
+        findings(&(good.clone() + &good)),
+        warning("interchange-control-number-repeated", "025", "ISA/13")
+    );
+    // Another sender may use the same number.
+    assert_eq!(findings(&(good.clone() + &good.replace("SENDER  ", "OTHER   "))), []);
+    let (group, end) = (good.find("GS*").unwrap(), good.find("IEA").unwrap());
+    let twice = good[..end].to_owned() + &good[group..end] + "IEA*2*000000042~";
+    assert_eq!(findings(&twice), warning("group-control-number-repeated", "19", "GS/6"));
+}
+
+#[test]
+fn a_set_without_a_control_number_is_told() {
+    let text = interchange("~").replace("945*0001", "945").replace("SE*3*0001", "SE*3");
+    let warning = (Severity::Warning, "set-control-number-missing", Some("7"), "ST*945*/2".to_owned());
+    assert_eq!(findings(&text), [warning]);
+}
+
+#[test]
+fn acknowledgements_of_interchanges_stand_outside_of_sets() {
+    let text = interchange("~").replace("GS*SW", "TA1*000000041*261120*1405*A*000~GS*SW");
+    let document = Document::read(text.as_bytes()).unwrap();
+    let numbers: Vec<_> = document.acknowledgements().map(|ta1| ta1.value(1).into_owned()).collect();
+    assert_eq!(numbers, ["000000041"]);
+    assert!(document.findings().is_empty());
 }
 
 #[test]
@@ -234,9 +267,14 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     assert_eq!(refused("<xml/>"), Error::NotX12 { offset: 0 });
     assert_eq!(
         refused("STAMP"),
-        Error::Envelope { offset: 0, reason: "no element separator after the first segment's name" }
+        Error::Envelope {
+            offset: 0,
+            reason: "no element separator after the first segment's name",
+            standard_code: "026"
+        }
     );
-    assert_eq!(refused("ISA*00*"), Error::Envelope { offset: 0, reason: "ISA has fewer than 16 elements" });
+    let few = Error::Envelope { offset: 0, reason: "ISA has fewer than 16 elements", standard_code: "022" };
+    assert_eq!(refused("ISA*00*"), few);
     let header = good.find("ST*").unwrap();
     let cut = refused(&good[..good.find("SE*").unwrap()]);
     assert_eq!(cut, Error::CutOff { opened_by: "ST", opened_at: header, offset: good.find("SE*").unwrap() });
@@ -246,11 +284,15 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     assert!(matches!(refused(&twice), Error::CutOff { opened_by: "ISA", opened_at: 0, .. }));
     let tail = good.clone() + "garbage";
     assert_eq!(refused(&tail), Error::NotX12 { offset: good.len() });
+    assert_eq!(refused(&tail).standard_code(), Some("022"));
 }
 
 #[test]
 fn several_interchanges_may_use_different_delimiters() {
-    let text = interchange("~") + "\n" + &interchange("'").replace('*', "|") + "\nST*940*9\nSE*2*9\n";
+    let text = interchange("~")
+        + "\n"
+        + &interchange("'").replace('*', "|").replace("000042", "000043")
+        + "\nST*940*9\nSE*2*9\n";
     let document = Document::read(text.as_bytes()).unwrap();
     assert_eq!(document.interchanges().count(), 3);
     let ids: Vec<_> = document.sets().map(|set| set.id().into_owned()).collect();

@@ -39,7 +39,9 @@ pub struct Segments<'d> {
 pub struct Segment<'d> {
     document: &'d Document<'d>,
     entry: &'d SegmentEntry,
-    index: u32,
+    /// Asked for again and again, so it is looked at once.
+    name: &'d str,
+    pub(super) index: u32,
 }
 
 /// One element and its place in the bytes.
@@ -237,13 +239,14 @@ impl<'d> Segments<'d> {
 }
 
 impl<'d> Segment<'d> {
-    fn at(document: &'d Document<'d>, index: u32) -> Self {
-        Self { document, entry: &document.segments[index as usize], index }
+    pub(super) fn at(document: &'d Document<'d>, index: u32) -> Self {
+        let entry = &document.segments[index as usize];
+        Self { document, entry, name: entry_name(entry), index }
     }
 
     /// The name: `W12`. Empty when what stands there can't be one.
     pub fn name(&self) -> &'d str {
-        entry_name(self.entry)
+        self.name
     }
 
     /// The first byte.
@@ -283,7 +286,7 @@ impl<'d> Segment<'d> {
 
     /// Whether element `n` holds anything but blanks.
     pub fn has(&self, n: usize) -> bool {
-        self.element(n).is_some_and(|element| element.bytes().iter().any(|byte| !byte.is_ascii_whitespace()))
+        self.element(n).is_some_and(|element| !element.value().is_empty())
     }
 
     /// The segment as it was sent, without its terminator.
@@ -322,7 +325,8 @@ impl<'d> Element<'d> {
         &self.document.bytes[self.span.start as usize..self.span.end as usize]
     }
 
-    /// The text with its blanks; line breaks from wrapping are left out, and what is not UTF-8 is read as Latin-1.
+    /// The text with its blanks; line breaks from wrapping are left out, and what is not UTF-8 is read as
+    /// Windows-1252.
     pub fn text(&self) -> Cow<'d, str> {
         self.document.decode(self.span, self.terminator())
     }

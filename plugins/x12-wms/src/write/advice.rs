@@ -7,10 +7,12 @@ use crossdock_mapper::canonical::{
 };
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
+use super::details::{
+    dates, leading_value, line_details, loop_number, loops, notes, place_pairs, products, references, totals,
+};
 use super::order::missing;
-use super::sheet::{Kept, Sheet, loop_number, place_pairs, products, scac, text, unit};
-use crate::advice::mode_code;
-use crate::tables::{EQUIPMENT, MARKS, PAYMENTS, WEIGHTS, code_of, line_status_code};
+use crate::tables::{EQUIPMENT, MARKS, WEIGHTS, code_of, line_status_code, payment_code};
+use crossdock_x12::{Kept, Sheet, mode_code, scac, text, unit};
 
 /// Kinds of references that W06 holds.
 const IN_W06: [&str; 6] = ["order", "shipment", "agent-shipment", "po", "master-reference", "link-sequence"];
@@ -19,8 +21,8 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     let kept = Kept::of(&shipment.extensions);
     let mut sheet = Sheet::default();
     identification(&mut sheet, &kept, shipment)?;
-    sheet.parties(&kept, &shipment.parties);
-    sheet.references(&kept, &shipment.references, &IN_W06);
+    sheet.parties(&kept, &shipment.parties, "PER");
+    references(&mut sheet, &kept, &shipment.references, &IN_W06);
     if shipment.equipment.len() > 1 {
         let place = Location::json_pointer("/equipment/1");
         return Err(Diagnostic::error("too-much-equipment", "a 945 names one piece of equipment")
@@ -39,16 +41,19 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
     } else if let (Some(time), true) = (&shipment.dispatched, advice_date(shipment).is_some()) {
         sheet.date(&kept, "11", time);
     }
-    sheet.dates(&kept, &shipment.dates, &["advice"]);
-    sheet.notes(&kept, &shipment.notes);
-    sheet.kept_segments(&kept);
+    dates(&mut sheet, &kept, &shipment.dates, &["advice"]);
+    notes(&mut sheet, &kept, &shipment.notes);
+    sheet.kept_segments(&kept, &["W27", "W10", "W03"]);
     carrier(&mut sheet, &kept, shipment);
-    let pallets = shipment.totals.as_ref().and_then(|totals| totals.packs.as_ref());
+    sheet.kept_again(&kept, "W27");
+    let packs = shipment.totals.as_ref().and_then(|totals| totals.packs.as_ref());
+    let pallets = packs.filter(|packs| counts_pallets(packs));
     let count = pallets.map_or("", |pallets| pallets.value.as_str());
     let seal = |n: usize| seals.get(n).map_or("", String::as_str);
     if !count.is_empty() || !seals.is_empty() || kept.get("W10/1").is_some() || kept.get("W10/3").is_some() {
         sheet.row(&kept, "W10", "W10", ["", count, "", seal(0), seal(1)]);
     }
+    sheet.kept_again(&kept, "W10");
     let packs = Packs::of(&shipment.packs);
     let mut index = 0;
     for lines in loops(&shipment.lines) {
@@ -59,8 +64,13 @@ pub fn sheet(shipment: &ShipmentDispatched) -> Result<Sheet, Refusal> {
             index += 1;
         }
     }
-    sheet.totals(&kept, "W03", shipment.totals.as_ref())?;
+    totals(&mut sheet, &kept, "W03", shipment.totals.as_ref())?;
     Ok(sheet)
+}
+
+/// W10-02 counts pallets by its definition; packs of another unit, or with the sender's own, are those of W03-06.
+pub fn counts_pallets(packs: &Quantity) -> bool {
+    packs.unit.as_deref() == Some("PF") && packs.source_unit.is_none()
 }
 
 fn advice_date(shipment: &ShipmentDispatched) -> Option<&Dated> {
@@ -68,15 +78,16 @@ fn advice_date(shipment: &ShipmentDispatched) -> Option<&Dated> {
 }
 
 fn identification(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) -> Result<(), Refusal> {
-    let of = |kind| Reference::find(&shipment.references, kind).unwrap_or_default();
+    let of = |kind| leading_value(&shipment.references, kind);
     let order = of("order");
-    if order.is_empty() {
+    if order.is_empty() && of("shipment").is_empty() && of("agent-shipment").is_empty() {
         return Err(missing("", "references", "the order that was shipped").into());
     }
     let day = advice_date(shipment).map(|dated| &dated.time).or(shipment.dispatched.as_ref());
     let date = day.and_then(|time| time.date_digits()).unwrap_or_default();
     // The shipment's number is the order's or the bill of lading's where the source had none of its own.
-    let borrowed = [order, of("agent-shipment"), of("bol")].contains(&shipment.shipment.as_str());
+    let bol = Reference::find(&shipment.references, "bol").unwrap_or_default();
+    let borrowed = [order, of("agent-shipment"), bol].contains(&shipment.shipment.as_str());
     let number = match (of("shipment"), borrowed) {
         ("", false) => shipment.shipment.as_str(),
         (number, _) => number,
@@ -105,8 +116,7 @@ fn carrier(sheet: &mut Sheet, kept: &Kept<'_>, shipment: &ShipmentDispatched) {
         return;
     }
     let carrier = shipment.carrier.clone().unwrap_or_default();
-    let payment =
-        carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+    let payment = carrier.payment.as_deref().and_then(payment_code).unwrap_or_default();
     let payment = payment.as_str();
     // Element 206 has up to four letters, 207 what follows.
     let letters = number.bytes().take(4).take_while(u8::is_ascii_uppercase).count();
@@ -132,7 +142,12 @@ fn item(
 ) -> Result<(), Refusal> {
     let at = format!("/lines/{index}");
     let kept = Kept::of(&line.extensions);
-    let shipped = line.shipped.as_ref().ok_or_else(|| missing(&at, "shipped", "the quantity shipped"))?;
+    let unsent = matches!(line.status, Some(LineStatus::Cancelled | LineStatus::Backordered));
+    let shipped = match (&line.shipped, &line.ordered) {
+        (Some(shipped), _) => shipped,
+        (None, Some(ordered)) if unsent => ordered,
+        _ => return Err(missing(&at, "shipped", "the quantity shipped").into()),
+    };
     let (upc, pairs) = products(&line.item);
     if upc.is_empty() && pairs.is_empty() {
         return Err(missing(&at, "item/identifiers", "a product number").into());
@@ -153,7 +168,7 @@ fn item(
     let status = line.status.or_else(|| LineStatus::of(ordered?, shipped)).unwrap_or(LineStatus::Complete);
     values[0] = line_status_code(status).to_owned();
     values[1] = ordered.map(|ordered| ordered.value.as_str().to_owned()).unwrap_or_default();
-    values[2] = shipped.value.as_str().to_owned();
+    values[2] = line.shipped.as_ref().map(|shipped| shipped.value.as_str().to_owned()).unwrap_or_default();
     if let Some(difference) = line.difference.as_ref().filter(|difference| !difference.value.is_zero()) {
         values[3] = difference.value.as_str().trim_start_matches('-').to_owned();
     }
@@ -178,7 +193,7 @@ fn item(
     values[18] = line.reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default();
     sheet.row(&kept, "W12", "W12", values);
     packs.within(sheet, &kept, line, common);
-    sheet.line_details(&kept, line);
+    line_details(sheet, &kept, line);
     Ok(())
 }
 
@@ -217,27 +232,34 @@ impl<'p> Packs<'p> {
     /// The packs that hold every line of a loop go before its lines: MAN. Their names are handed back.
     fn before(&self, sheet: &mut Sheet, lines: &[Line]) -> BTreeSet<&'p str> {
         let kept = Kept::of(&lines[0].extensions);
-        let numbers: BTreeSet<&str> = lines.iter().map(|line| line.number.as_str()).collect();
         let mut common = BTreeSet::new();
         for (pack, _) in self.holding(&lines[0]) {
-            let (scheme, value) = marks(pack);
-            let uncounted = pack.contents.iter().filter(|content| content.quantity.is_none());
-            let held: BTreeSet<&str> = uncounted.map(|content| content.line.as_str()).collect();
+            let holds = |line: &Line| {
+                pack.contents.iter().any(|content| content.quantity.is_none() && content.line == line.number)
+            };
             // A mere licence plate has no qualifier in MAN.
-            if scheme == "licence-plate" || !numbers.is_subset(&held) || !common.insert(pack.id.as_str()) {
+            if marks(pack).0 == "licence-plate"
+                || !lines.iter().all(holds)
+                || !common.insert(pack.id.as_str())
+            {
                 continue;
             }
-            let code = code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
-            sheet.row(&kept, &format!("MAN*{code}*{}", pack.id), "MAN", [&code, &value]);
+            mark(sheet, &kept, pack);
         }
         common
     }
 
-    /// The other packs of a line, with the units in each: N9*LV.
+    /// The other packs of a line, with the units in each: N9*LV. One that is known by its carrier's number, or by two
+    /// numbers, needs a MAN.
     fn within(&self, sheet: &mut Sheet, kept: &Kept<'_>, line: &Line, common: &BTreeSet<&str>) {
         for (pack, content) in self.holding(line).filter(|(pack, _)| !common.contains(pack.id.as_str())) {
             let units = content.quantity.as_ref().map_or("", |quantity| quantity.value.as_str());
-            sheet.row(kept, &format!("N9*LV*{}", pack.id), "N9", ["LV", &marks(pack).1, units]);
+            let (scheme, value) = marks(pack);
+            let has_plate = matches!(scheme, "licence-plate" | "sscc") && pack.identifiers.len() < 2;
+            match units.is_empty() && !has_plate {
+                true => mark(sheet, kept, pack),
+                false => sheet.row(kept, &format!("N9*LV*{}", pack.id), "N9", ["LV", &value, units]),
+            }
         }
     }
 
@@ -246,28 +268,21 @@ impl<'p> Packs<'p> {
     }
 }
 
+/// A MAN with one number of the pack, or two.
+fn mark(sheet: &mut Sheet, kept: &Kept<'_>, pack: &Pack) {
+    let (scheme, value) = marks(pack);
+    let code = |scheme: &str| code_of(MARKS, scheme).unwrap_or_else(|| "ZZ".to_owned());
+    let mut values = vec![code(scheme), value];
+    if let Some(second) = pack.identifiers.get(1) {
+        values.extend([String::new(), code(&second.scheme), second.value.clone()]);
+    }
+    sheet.row(kept, &format!("MAN*{}*{}", code(scheme), pack.id), "MAN", values);
+}
+
 /// The scheme of a pack's number, and the number as X12 has it: an SSCC after its application identifier.
 fn marks(pack: &Pack) -> (&str, String) {
     let scheme = pack.identifiers.first().map_or("licence-plate", |identifier| &identifier.scheme);
     let value =
         if scheme == "sscc" && pack.id.len() == 18 { format!("00{}", pack.id) } else { pack.id.clone() };
     (scheme, value)
-}
-
-/// The lines by the LX that they stand in: `2` and `2.2` and `2.3` share one.
-fn loops(lines: &[Line]) -> Vec<&[Line]> {
-    let mut loops = Vec::new();
-    let mut start = 0;
-    for at in 1..=lines.len() {
-        let shared = lines.get(at).is_some_and(|line| {
-            let next = line.number.strip_prefix(lines[start].number.as_str());
-            next.and_then(|rest| rest.strip_prefix('.')) == Some((at - start + 1).to_string().as_str())
-        });
-        if !shared {
-            loops.push(&lines[start..at]);
-            start = at;
-        }
-    }
-    loops.retain(|lines| !lines.is_empty());
-    loops
 }

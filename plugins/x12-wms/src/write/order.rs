@@ -1,12 +1,15 @@
 //! 940 from `order.released` and `order.cancelled`.
 
-use crossdock_mapper::canonical::{Extensions, Line, OrderCancelled, OrderReleased, Quantity, Reference};
-use crossdock_mapper::{Diagnostic, Location, Refusal};
+use crossdock_mapper::canonical::{Canonical, Extensions, Line, OrderReleased, Quantity, Reference};
+use crossdock_mapper::serde_json;
+use crossdock_mapper::{Diagnostic, Event, Location, Refusal};
 use serde::de::DeserializeOwned;
 
-use super::sheet::{Kept, Sheet, loop_number, place_pairs, products, scac, unit};
-use crate::advice::mode_code;
-use crate::tables::{PAYMENTS, code_of};
+use super::details::{
+    dates, leading_value, line_details, loop_number, loops, notes, place_pairs, products, references, totals,
+};
+use crate::tables::payment_code;
+use crossdock_x12::{Kept, Sheet, mode_code, scac, unit};
 
 /// Kinds of references that W05 holds.
 const IN_W05: [&str; 4] = ["order", "po", "link-sequence", "master-reference"];
@@ -21,39 +24,34 @@ pub fn released(order: &OrderReleased) -> Result<Sheet, Refusal> {
     sheet(order, status)
 }
 
-/// A cancellation is an order with another status; what its event has no place for was kept with it.
-pub fn cancelled(order: &OrderCancelled) -> Result<Sheet, Refusal> {
-    let stated = order.reason.as_ref().filter(|reason| reason.list.as_deref() == Some("x12-473"));
-    let status = stated.map_or("F", |reason| reason.code.as_str());
-    let as_order = OrderReleased {
-        order: order.order.clone(),
-        references: order.references.clone(),
-        dates: kept_value(&order.extensions, "dates").unwrap_or_default(),
-        parties: order.parties.clone(),
-        carrier: kept_value(&order.extensions, "carrier"),
-        temperature: kept_value(&order.extensions, "temperature"),
-        lines: order.lines.clone(),
-        totals: kept_value(&order.extensions, "totals"),
-        notes: order.notes.clone(),
-        extensions: order.extensions.clone(),
-        ..OrderReleased::default()
-    };
-    sheet(&as_order, status)
+/// A cancellation is an order with another status: its event has fields of an order's and no others that a 940 says. What
+/// it has no place for was kept with it.
+pub fn cancelled(event: &Event) -> Result<Sheet, Refusal> {
+    let as_order =
+        Event { kind: OrderReleased::KIND.to_owned(), data: event.data.clone(), ..Event::default() };
+    let mut order: OrderReleased = as_order.data()?;
+    order.dates = kept_value(&order.extensions, "dates").unwrap_or_default();
+    order.carrier = kept_value(&order.extensions, "carrier");
+    order.temperature = kept_value(&order.extensions, "temperature");
+    order.totals = kept_value(&order.extensions, "totals");
+    sheet(&order, "F")
 }
 
 fn kept_value<T: DeserializeOwned>(extensions: &Extensions, name: &str) -> Option<T> {
-    T::deserialize(extensions.get("x12")?.get(name)?).ok()
+    // By way of text, for which the model has its code already.
+    let text = extensions.get("x12")?.get(name)?.to_string();
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     let kept = Kept::of(&order.extensions);
     let mut sheet = Sheet::default();
     identification(&mut sheet, &kept, status, &order.order, &order.references);
-    sheet.parties(&kept, &order.parties);
-    sheet.references(&kept, &order.references, &IN_W05);
-    sheet.dates(&kept, &order.dates, &[]);
-    sheet.notes(&kept, &order.notes);
-    sheet.kept_segments(&kept);
+    sheet.parties(&kept, &order.parties, "PER");
+    references(&mut sheet, &kept, &order.references, &IN_W05);
+    dates(&mut sheet, &kept, &order.dates, &[]);
+    notes(&mut sheet, &kept, &order.notes);
+    sheet.kept_segments(&kept, &["W09", "W66", "W76"]);
     if let Some(temperature) = &order.temperature {
         let ends = match (&temperature.set_point, &temperature.minimum, &temperature.maximum) {
             (Some(point), _, _) => vec![point],
@@ -68,48 +66,59 @@ fn sheet(order: &OrderReleased, status: &str) -> Result<Sheet, Refusal> {
     } else if let Some(equipment) = kept.get("W09/1") {
         sheet.row(&kept, "W09", "W09", [equipment]);
     }
+    sheet.kept_again(&kept, "W09");
     if let Some(carrier) = &order.carrier {
-        let payment =
-            carrier.payment.as_deref().and_then(|payment| code_of(PAYMENTS, payment)).unwrap_or_default();
+        let payment = carrier.payment.as_deref().and_then(payment_code).unwrap_or_default();
         let payment = payment.as_str();
         let service = carrier.service.as_deref().unwrap_or_default();
         let values = [payment, &mode_code(carrier), "", "", service, "", "", "", "", &scac(carrier)];
         sheet.row(&kept, "W66", "W66", values);
     }
+    sheet.kept_again(&kept, "W66");
     lines(&mut sheet, &order.lines)?;
-    sheet.totals(&kept, "W76", order.totals.as_ref())?;
+    totals(&mut sheet, &kept, "W76", order.totals.as_ref())?;
     Ok(sheet)
 }
 
 fn identification(sheet: &mut Sheet, kept: &Kept<'_>, status: &str, order: &str, references: &[Reference]) {
-    let of = |kind| Reference::find(references, kind).unwrap_or_default();
+    let of = |kind| leading_value(references, kind);
     let values = [status, order, of("po"), of("link-sequence"), of("master-reference")];
     sheet.row(kept, "W05", "W05", values);
 }
 
 fn lines(sheet: &mut Sheet, lines: &[Line]) -> Result<(), Refusal> {
-    for (index, line) in lines.iter().enumerate() {
-        let at = format!("/lines/{index}");
-        let kept = Kept::of(&line.extensions);
-        let ordered = line.ordered.as_ref().ok_or_else(|| missing(&at, "ordered", "the quantity ordered"))?;
-        let (upc, pairs) = products(&line.item);
-        if upc.is_empty() && pairs.is_empty() {
-            return Err(missing(&at, "item/identifiers", "a product number").into());
+    let mut index = 0;
+    for lines in loops(lines) {
+        let number = loop_number(&lines[0], index);
+        sheet.row(&Kept::default(), "LX", "LX", [&number]);
+        for line in lines {
+            item(sheet, line, index)?;
+            index += 1;
         }
-        let number = loop_number(line, index);
-        sheet.row(&Kept::of(&Extensions::new()), "LX", "LX", [&number]);
-        let mut values = vec![String::new(); 16];
-        values[0] = ordered.value.as_str().to_owned();
-        values[1] = unit(ordered, &format!("{at}/ordered"))?;
-        values[2] = upc;
-        place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
-        values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
-        sheet.row(&kept, "W01", "W01", values);
-        sheet.line_details(&kept, line);
-        if number != line.number && Reference::find(&line.references, "order-line").is_none() {
-            sheet.row(&kept, "N9*LI", "N9", ["LI", &line.number]);
+        let first = &lines[0];
+        if number != first.number && Reference::find(&first.references, "order-line").is_none() {
+            sheet.row(&Kept::default(), "N9*LI", "N9", ["LI", &first.number]);
         }
     }
+    Ok(())
+}
+
+fn item(sheet: &mut Sheet, line: &Line, index: usize) -> Result<(), Refusal> {
+    let at = format!("/lines/{index}");
+    let kept = Kept::of(&line.extensions);
+    let ordered = line.ordered.as_ref().ok_or_else(|| missing(&at, "ordered", "the quantity ordered"))?;
+    let (upc, pairs) = products(&line.item);
+    if upc.is_empty() && pairs.is_empty() {
+        return Err(missing(&at, "item/identifiers", "a product number").into());
+    }
+    let mut values = vec![String::new(); 16];
+    values[0] = ordered.value.as_str().to_owned();
+    values[1] = unit(ordered, &format!("{at}/ordered"))?;
+    values[2] = upc;
+    place_pairs(&mut values, &[4, 6, 15], pairs, &at)?;
+    values[12] = line.lots.first().map(|lot| lot.number.clone()).unwrap_or_default();
+    sheet.row(&kept, "W01", "W01", values);
+    line_details(sheet, &kept, line);
     Ok(())
 }
 

@@ -9,11 +9,17 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::http::Reader;
 
 /// A running gateway; ends with this value.
 pub struct Gateway {
     child: Child,
     pub address: SocketAddr,
+    admin: SocketAddr,
+    token: String,
 }
 
 /// What is served.
@@ -44,8 +50,32 @@ impl Gateway {
             bail!("the gateway ended before it served: {}", child.wait()?);
         }
         let ready: serde_json::Value = serde_json::from_str(&line)?;
-        let address = ready["listen"].as_str().context("no address")?.parse()?;
-        Ok(Self { child, address })
+        let address = |name: &str| -> anyhow::Result<SocketAddr> {
+            let text = ready[name].as_str().context("no address")?;
+            Ok(text.trim_start_matches("http://").parse()?)
+        };
+        let token = fs::read_to_string(data.join("admin.token"))?.trim().to_owned();
+        Ok(Self { child, address: address("listen")?, admin: address("admin")?, token })
+    }
+
+    /// Asks the admin API for a change that it grants.
+    pub async fn admin(&self, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<Value> {
+        let mut stream = TcpStream::connect(self.admin).await?;
+        let head = format!(
+            "POST /api/v1/{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            self.admin,
+            self.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await?;
+        let mut reader = Reader::new();
+        let length = reader.next(&mut stream, 0).await?.context("no answer")?;
+        let message = reader.message(length);
+        if message.status() != 200 {
+            bail!("{path}: {} {}", message.status(), String::from_utf8_lossy(message.body));
+        }
+        Ok(serde_json::from_slice(message.body)?)
     }
 
     /// Seconds of user and system time of all its threads. Its one child compiles the mapper before it serves.

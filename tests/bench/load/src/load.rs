@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ pub struct Load {
     pub time: Duration,
     /// Calls a second of all connections together; none for as many as the gateway answers.
     pub rate: Option<u32>,
+    /// Ends the load before its time, where somebody says so; then what served each document is noted as well.
+    pub done: Option<Rc<Cell<bool>>>,
 }
 
 /// What came of it.
@@ -38,6 +41,8 @@ pub struct Outcome {
     pub receipts: Vec<(u64, u64)>,
     /// Answers of another status than asked for.
     pub wrong: u64,
+    /// How many documents were served under which revision by which mapper, where that was asked for.
+    pub seen: BTreeMap<(String, String), u64>,
     pub elapsed: Duration,
 }
 
@@ -87,7 +92,8 @@ async fn call(
         pace
     });
     let (mut reader, mut used, mut request) = (Reader::new(), 0, Vec::new());
-    while started.elapsed() < load.time {
+    let done = || load.done.as_ref().is_some_and(|done| done.get());
+    while started.elapsed() < load.time && !done() {
         if let Some(pace) = &mut pace {
             pace.tick().await;
         }
@@ -108,6 +114,11 @@ async fn call(
         if reader.message(length).status() == load.status {
             outcome.took.push(u64::try_from(sent.elapsed().as_micros())?);
             outcome.receipts.push((number, target.now()));
+            if load.done.is_some() {
+                let body = String::from_utf8_lossy(reader.message(length).body);
+                let served = (member(&body, "revision"), member(&body, "mapper_digest"));
+                *outcome.seen.entry(served).or_default() += 1;
+            }
         } else {
             if outcome.wrong == 0 {
                 eprintln!("{}", String::from_utf8_lossy(reader.message(length).body));
@@ -116,4 +127,10 @@ async fn call(
         }
     }
     Ok(())
+}
+
+/// A text in an answer, without the cost of reading all of it.
+fn member(body: &str, name: &str) -> String {
+    let after = body.split_once(&format!("\"{name}\":\"")).map(|(_, after)| after).unwrap_or_default();
+    after.split('"').next().unwrap_or_default().to_owned()
 }

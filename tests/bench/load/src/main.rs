@@ -1,10 +1,11 @@
 //! Measures one gateway: what each step of a proxied call costs, how fast documents become durable, and how fast
-//! their events are delivered. `tests/bench/run` builds what it needs and starts it.
+//! their events are delivered, and what a thousand swaps of the mapper do to them. `tests/bench/run` builds what it needs and starts it.
 
 mod document;
 mod gateway;
 mod http;
 mod load;
+mod swap;
 mod target;
 
 use std::{
@@ -40,7 +41,7 @@ const WAYS: [(&str, &str, &str); 4] = [
 ];
 
 const HELP: &str =
-    "usage: tests/bench/run [--seconds N] [--only proxy,exchange,delivery] [--data DIR] [--json FILE]
+    "usage: tests/bench/run [--seconds N] [--only proxy,exchange,delivery,swap] [--data DIR] [--json FILE]
 
   --seconds N  of load for each figure (4)
   --only       what to measure (all)
@@ -62,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     if wanted("proxy") {
         figures.extend(measured(&options, &[0], &[1], proxy)?);
     }
-    for (name, phase) in [("exchange", exchange as Phase), ("delivery", delivery)] {
+    for (name, phase) in [("exchange", exchange as Phase), ("delivery", delivery), ("swap", swap::swap)] {
         if wanted(name) {
             figures.extend(measured(&options, &[0, 1], &[0, 1], phase)?);
         }
@@ -111,6 +112,7 @@ struct Bench {
     target: Rc<Target>,
     next: Rc<Cell<u64>>,
     time: Duration,
+    mapper: PathBuf,
 }
 
 type Phase = fn(Rc<Bench>) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<Vec<Value>>>>>;
@@ -135,6 +137,7 @@ fn measured(
             target,
             next: Rc::new(Cell::new(1)),
             time: Duration::from_secs(options.seconds),
+            mapper: options.serving.mapper.clone(),
         };
         phase(Rc::new(bench)).await
     })
@@ -227,6 +230,7 @@ impl Bench {
             connections,
             time,
             rate,
+            done: None,
         }
     }
 

@@ -1,9 +1,20 @@
 //! Mappers in Go, by the second door: programs for WASI preview 1. The SDK is a package in the mapper's module, in
 //! `crossdock/`.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use super::{Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, machine::ASK, run_compiler};
+use super::{
+    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, machine::ASK, run_compiler,
+    tools::FromGo,
+};
+
+/// What is fetched where no Go is installed, or one that is too old.
+const TOOLS: FromGo =
+    FromGo { pinned: include_str!("../../../../../plugin-sdk/tools/go.txt"), size: "70 MB" };
 
 /// The first release that compiles for WASI preview 1.
 const OLDEST: (u32, u32) = (1, 21);
@@ -17,6 +28,7 @@ const TARGET: [(&str, &str); 5] =
 pub(super) struct Go;
 
 struct Compiler {
+    program: PathBuf,
     version: String,
 }
 
@@ -39,24 +51,47 @@ impl Room for Go {
         Sources { aside: &["testdata"], lock: None, elsewhere: |_| Vec::new() }
     }
 
-    fn ready(&self, machine: &dyn Machine, _: &Path) -> Option<Box<dyn Toolchain>> {
-        installed(machine).ok().map(|found| Box::new(found) as _)
+    fn ready(&self, machine: &dyn Machine, tools: &Path) -> Option<Box<dyn Toolchain>> {
+        let found = installed(machine).ok().or_else(|| fetched(machine, tools));
+        found.map(|found| Box::new(found) as _)
     }
 
-    fn find(&self, machine: &dyn Machine, _: &Path, _: &dyn Fn(&str)) -> Result<Box<dyn Toolchain>, Missing> {
+    fn find(
+        &self,
+        machine: &dyn Machine,
+        tools: &Path,
+        progress: &dyn Fn(&str),
+    ) -> Result<Box<dyn Toolchain>, Missing> {
+        let mut tried = Vec::new();
         match installed(machine) {
-            Ok(found) => Ok(Box::new(found)),
-            Err(why) => Err(Missing {
-                what: "Go to WASI preview 1",
-                tried: vec![format!("go: {why}")],
-                help: format!("install Go {}.{} or newer by https://go.dev/doc/install", OLDEST.0, OLDEST.1),
-            }),
+            Ok(found) => return Ok(Box::new(found)),
+            Err(why) => tried.push(format!("go: {why}")),
         }
+        if let Some(found) = fetched(machine, tools) {
+            return Ok(Box::new(found));
+        }
+        match TOOLS.fetch(machine, tools, progress) {
+            Ok(folder) => return Ok(Box::new(compiler_in(&folder))),
+            Err(why) => tried.push(format!("fetching Go from the module proxy: {why}")),
+        }
+        let help = format!("install Go {}.{} or newer by https://go.dev/doc/install", OLDEST.0, OLDEST.1);
+        Err(Missing { what: "Go to WASI preview 1", tried, help })
     }
 
     fn entry(&self) -> &'static str {
         "main.go calls `crossdock.Run(crossdock.Mapper{…})`"
     }
+}
+
+/// The one that was fetched before.
+fn fetched(machine: &dyn Machine, tools: &Path) -> Option<Compiler> {
+    let folder = TOOLS.folder(tools);
+    machine.exists(&folder).then(|| compiler_in(&folder))
+}
+
+fn compiler_in(folder: &Path) -> Compiler {
+    let version = TOOLS.here().map_or("go", |(_, version, _)| version).to_owned();
+    Compiler { program: folder.join("bin/go"), version }
 }
 
 fn installed(machine: &dyn Machine) -> Result<Compiler, String> {
@@ -71,7 +106,7 @@ fn installed(machine: &dyn Machine) -> Result<Compiler, String> {
     if found < OLDEST {
         return Err(format!("{version} is too old: {}.{} is the first that will do", OLDEST.0, OLDEST.1));
     }
-    Ok(Compiler { version: version.to_owned() })
+    Ok(Compiler { program: PathBuf::from("go"), version: version.to_owned() })
 }
 
 impl Toolchain for Compiler {
@@ -86,7 +121,7 @@ impl Toolchain for Compiler {
     fn compile(&self, job: &Job<'_>) -> Result<Made, String> {
         let out = job.scratch()?;
         let file = out.path().join("mapper.wasm");
-        let mut command = Command::new("go");
+        let mut command = Command::new(&self.program);
         command.arg("build").args(SETTINGS).envs(TARGET).arg("-o").arg(&file).arg(".");
         run_compiler(command.current_dir(job.plugin), job.progress)?;
         fs::read(&file).map(Made::Command).map_err(|error| format!("{}: {error}", file.display()))
@@ -97,10 +132,14 @@ impl Toolchain for Compiler {
 mod tests {
     use super::{super::machine::scripted::Scripted, *};
 
-    fn found(said: &'static str) -> Result<String, String> {
-        let machine = Scripted { answers: vec![("go version", Ok(said))], ..Scripted::default() };
-        let found = Go.find(&machine, Path::new("/tools"), &|_| ()).map(|found| found.describe());
+    fn find(machine: &Scripted) -> Result<String, String> {
+        let tools = tempfile::tempdir().unwrap();
+        let found = Go.find(machine, tools.path(), &|_| ()).map(|found| found.describe());
         found.map_err(|missing| missing.to_string())
+    }
+
+    fn found(said: &'static str) -> Result<String, String> {
+        find(&Scripted { answers: vec![("go version", Ok(said))], ..Scripted::default() })
     }
 
     #[test]
@@ -113,8 +152,19 @@ mod tests {
     fn an_old_or_absent_go_is_named_with_what_to_do() {
         let text = found("go version go1.19.8 linux/amd64\n").unwrap_err();
         assert!(text.contains("go1.19.8 is too old") && text.contains("go.dev/doc/install"), "{text}");
+        assert!(text.contains("the module proxy: python3 is not installed"), "{text}");
         assert!(found("hello\n").unwrap_err().contains("does not say its version"));
         let nothing = Scripted::default();
         assert!(Go.ready(&nothing, Path::new("/tools")).is_none());
+    }
+
+    #[test]
+    fn a_go_is_fetched_where_none_or_an_old_one_is_installed() {
+        let python = ("python3", Ok("Python 3.11"));
+        let fetched = find(&Scripted { answers: vec![python], ..Scripted::default() }).unwrap();
+        assert!(fetched.starts_with("go1."), "{fetched}");
+        let old = ("go version", Ok("go version go1.19.8 linux/amd64"));
+        let instead = find(&Scripted { answers: vec![old, python], ..Scripted::default() });
+        assert_eq!(instead.unwrap(), fetched);
     }
 }

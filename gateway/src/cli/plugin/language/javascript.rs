@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, contract,
+    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, contract, essence,
     machine::{self, ASK},
     run_compiler,
     tools::FromNpm,
@@ -93,6 +93,12 @@ impl Room for JavaScript {
                     .into(),
             }),
         }
+    }
+
+    fn brief(&self, complaint: &str) -> String {
+        // esbuild is started by a script that falls over what esbuild says.
+        let noise = ["componentize-qjs", "WIT:", "JS:", "Output:", "Stubbing WASI"];
+        essence(complaint, &noise, &["node:child_process", "node:internal"])
     }
 
     fn entry(&self) -> &'static str {
@@ -191,6 +197,19 @@ mod tests {
         let tools = tempfile::tempdir().unwrap();
         let found = JavaScript::Plain.find(machine, tools.path(), &|_| ()).map(|found| found.describe());
         found.map_err(|missing| missing.to_string())
+    }
+
+    #[test]
+    fn of_a_complaint_the_mappers_own_part_is_shown() {
+        let said = "\u{2718} [ERROR] Unexpected \";\"\n\n    mapper.js:62:22:\n\nnode:child_process:930\n    throw err;\n";
+        let brief = JavaScript::Plain.brief(said);
+        assert!(brief.ends_with("mapper.js:62:22:") && !brief.contains("throw"), "{brief}");
+        let said = "componentize-qjs\n  WIT:    /x\nStubbing WASI imports...\nError: : Failed: x is not defined\n    at <a> (/mapper.js:2:1)";
+        assert_eq!(
+            JavaScript::Typed.brief(said),
+            "Error: : Failed: x is not defined\n    at <a> (/mapper.js:2:1)"
+        );
+        assert_eq!(JavaScript::Plain.brief("node:child_process"), "node:child_process");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod assemblyscript;
 mod c;
 pub(super) mod contract;
 mod go;
+mod java;
 mod javascript;
 mod machine;
 mod python;
@@ -43,6 +44,8 @@ pub(super) fn room(language: Language) -> &'static dyn Room {
         Language::Go => &go::Go,
         Language::Zig => &zig::Zig,
         Language::AssemblyScript => &assemblyscript::AssemblyScript,
+        Language::Java => &java::Java::Plain,
+        Language::Kotlin => &java::Java::Kotlin,
     }
 }
 
@@ -70,6 +73,30 @@ pub(super) trait Room: Sync {
 
     /// How a mapper comes to be exported, for those whose mapper is none.
     fn entry(&self) -> &'static str;
+
+    /// What of a compiler's complaint is about the mapper, and not about the compiler.
+    fn brief(&self, complaint: &str) -> String {
+        complaint.to_owned()
+    }
+}
+
+/// Lines of a complaint that is cut to what matters.
+const BRIEF: usize = 16;
+
+/// The last lines of a complaint, without the lines that begin with some noise, and without everything from a line on
+/// that begins with an end. Where nothing is left, the complaint as it was.
+fn essence(complaint: &str, noise: &[&str], ends: &[&str]) -> String {
+    let begins = |line: &str, with: &[&str]| with.iter().any(|begin| line.trim_start().starts_with(begin));
+    let lines: Vec<_> = complaint
+        .lines()
+        .take_while(|line| !begins(line, ends))
+        .filter(|line| !line.trim().is_empty() && !begins(line, noise))
+        .collect();
+    if lines.is_empty() {
+        complaint.to_owned()
+    } else {
+        lines[lines.len().saturating_sub(BRIEF)..].join("\n")
+    }
 }
 
 /// What compiles a mapper.
@@ -93,6 +120,8 @@ pub(super) struct Job<'a> {
     pub plugin: &'a Path,
     /// Where the language keeps what it can use again.
     pub work: &'a Path,
+    /// Whether it is to be there soon rather than to be fast.
+    pub hasty: bool,
     /// Hears a line for each step; one that begins with a space belongs to the step before it.
     pub progress: &'a dyn Fn(&str),
 }

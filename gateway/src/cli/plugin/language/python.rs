@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, contract,
+    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, contract, essence,
     machine::{self, ASK},
     run_compiler,
     tools::FromPython,
@@ -100,6 +100,13 @@ impl Room for Python {
         }
     }
 
+    fn brief(&self, complaint: &str) -> String {
+        // The compiler's own stack stands before and behind the mapper's.
+        let own = complaint.rsplit_once("AssertionError: Traceback").map_or(complaint, |(_, own)| own);
+        let own = own.split_once("\n").map_or(own, |(_, own)| own);
+        essence(own, &["File \"/0/crossdock_app.py\"", "import mapper"], &["Caused by:", "Stack backtrace:"])
+    }
+
     fn entry(&self) -> &'static str {
         "mapper.py defines `to_canonical`, `from_canonical` or `acknowledge`"
     }
@@ -156,6 +163,18 @@ mod tests {
         let tools = tempfile::tempdir().unwrap();
         let found = Python.find(machine, tools.path(), &|_| ()).map(|found| found.describe());
         found.map_err(|missing| missing.to_string())
+    }
+
+    #[test]
+    fn of_a_complaint_the_mappers_own_part_is_shown() {
+        let said = "Traceback (most recent call last):\n  File \"/bin/componentize-py\", line 8, in <module>\n\
+            AssertionError: Traceback (most recent call last):\n  File \"/0/crossdock_app.py\", line 1, in <module>\n    \
+            import mapper\n  File \"/0/mapper.py\", line 66, in <module>\n    import nothing\n\
+            ModuleNotFoundError: No module named 'nothing'\n\n\nCaused by:\n    x\n\nStack backtrace:\n   0: y";
+        assert_eq!(
+            Python.brief(said),
+            "  File \"/0/mapper.py\", line 66, in <module>\n    import nothing\nModuleNotFoundError: No module named 'nothing'"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Compilers that are fetched for mappers alone, from npm and PyPI. Each lies in a folder of its own under
+//! Compilers that are fetched for mappers alone, from npm, PyPI, Maven Central and the Go module proxy. Each lies in a folder of its own under
 //! `crossdock/tools` in the user's cache, named by the digest of the file that pins it: every file that is fetched is
 //! held against a hash in there.
 
@@ -104,6 +104,111 @@ impl FromNpm {
             let fresh = fresh.display().to_string();
             let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", &fresh];
             machine.run("npm", &arguments, FETCH).map(|_| ())
+        })
+    }
+}
+
+/// Compilers from Maven Central.
+pub(super) struct FromMaven {
+    /// What they are together.
+    pub name: &'static str,
+    /// SHA-256 and path of each file, a line each; the version is a folder of the path.
+    pub pinned: &'static str,
+    /// How much is fetched, for people.
+    pub size: &'static str,
+}
+
+/// Fetches files by such a list; a JDK runs it from its source, so that nothing besides a JDK is needed.
+const FETCH_FROM_MAVEN: &str = include_str!("../../../../../plugin-sdk/tools/Fetch.java");
+
+impl FromMaven {
+    /// Where they are, once they were fetched.
+    pub fn folder(&self, tools: &Path) -> PathBuf {
+        tools.join(name(self.name, self.pinned))
+    }
+
+    /// The version of the first file.
+    pub fn version(&self) -> &'static str {
+        self.pinned.lines().next().and_then(|line| line.rsplit('/').nth(1)).unwrap_or_default()
+    }
+
+    /// Fetches them.
+    ///
+    /// # Errors
+    /// A file cannot be had, or is another one than is pinned; in words for the list of what was tried.
+    pub fn fetch(
+        &self,
+        machine: &dyn Machine,
+        tools: &Path,
+        progress: &dyn Fn(&str),
+    ) -> Result<PathBuf, String> {
+        let version = self.version();
+        progress(&format!("fetching {} {version} from Maven Central ({}, once)", self.name, self.size));
+        place(&self.folder(tools), |fresh| {
+            let (list, program) = (fresh.join("pinned.txt"), fresh.join("Fetch.java"));
+            for (file, text) in [(&list, self.pinned), (&program, FETCH_FROM_MAVEN)] {
+                fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+            }
+            let [program, list, fresh] = [&program, &list, fresh].map(|path| path.display().to_string());
+            let arguments = ["-Djava.net.useSystemProxies=true", &program, &list, &fresh];
+            machine.run("java", &arguments, FETCH).map(|_| ())
+        })
+    }
+}
+
+/// A Go toolchain from the module proxy.
+pub(super) struct FromGo {
+    /// Platform, version and hash in Go's checksum database, a line for each platform.
+    pub pinned: &'static str,
+    /// How much is fetched, for people.
+    pub size: &'static str,
+}
+
+/// Fetches a toolchain by its hash.
+const FETCH_FROM_GO: &str = include_str!("../../../../../plugin-sdk/tools/fetch_go.py");
+
+impl FromGo {
+    /// Where it is, once it was fetched.
+    pub fn folder(&self, tools: &Path) -> PathBuf {
+        tools.join(name("go", self.pinned))
+    }
+
+    /// The version and the hash for this platform; none where none is pinned.
+    pub fn here(&self) -> Option<(&'static str, &'static str, &'static str)> {
+        let os = if std::env::consts::OS == "macos" { "darwin" } else { std::env::consts::OS };
+        let machine = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let here = format!("{os}-{machine}");
+        self.pinned.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (platform, version, hash) = (words.next()?, words.next()?, words.next()?);
+            (platform == here).then_some((platform, version, hash))
+        })
+    }
+
+    /// Fetches it.
+    ///
+    /// # Errors
+    /// It is not pinned for this platform, there is no Python, or the proxy gave nothing or something else.
+    pub fn fetch(
+        &self,
+        machine: &dyn Machine,
+        tools: &Path,
+        progress: &dyn Fn(&str),
+    ) -> Result<PathBuf, String> {
+        let (platform, version, hash) = self.here().ok_or("none is pinned for this platform")?;
+        machine
+            .run("python3", &["--version"], ASK)
+            .map_err(|_| "python3 is not installed, which fetches it".to_owned())?;
+        progress(&format!("fetching {version} from the Go module proxy ({}, once)", self.size));
+        place(&self.folder(tools), |fresh| {
+            let program = fresh.join("fetch_go.py");
+            fs::write(&program, FETCH_FROM_GO).map_err(|error| format!("{}: {error}", program.display()))?;
+            let (program, fresh) = (program.display().to_string(), fresh.display().to_string());
+            machine.run("python3", &[&program, version, platform, hash, &fresh], FETCH).map(|_| ())
         })
     }
 }

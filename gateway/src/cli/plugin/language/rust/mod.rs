@@ -27,6 +27,14 @@ const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
     ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
 ];
+/// What is changed where it is to be there soon: most is kept from the last time, and little is optimised but the size,
+/// for the host has to compile what comes out.
+const HASTY: [(&str, &str); 4] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64"),
+    ("CARGO_PROFILE_RELEASE_INCREMENTAL", "true"),
+];
 /// 48 KiB hold a JSON parser that recurses to its own bound of 128 levels, so that depth is refused and not a trap.
 const STACK: &str = "link-arg=-zstack-size=49152";
 /// With the stack first, running out of it traps instead of overwriting data.
@@ -105,6 +113,10 @@ fn cargo(toolchain: &Toolchain, job: &Job<'_>, link: &[&str]) -> Result<PathBuf,
     command.args(["--message-format", "json-render-diagnostics"]).args(toolchain.arguments());
     command.arg("--").args(link.iter().flat_map(|argument| ["-C", argument]));
     settle(&mut command, job.work);
+    if job.hasty {
+        // A folder of its own, so that neither waits for the other.
+        command.envs(HASTY).env("CARGO_TARGET_DIR", job.work.join("hasty"));
+    }
     let (mut module, mut complaint) = (None, Vec::new());
     let end = command::run(&mut command, PATIENCE, &mut |line| match line {
         Line::Out(line) => module = artifact(&line).or(module.take()),
