@@ -262,7 +262,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, ownership.yaml, mappers.lock, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, mappers.lock, ownership.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -325,7 +325,7 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml", "ownership.yaml", "mappers.lock"])
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock", "ownership.yaml"])
             .map(|near| format!("did you mean `{near}`?")),
     }
 }
