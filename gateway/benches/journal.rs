@@ -95,6 +95,7 @@ impl Load {
             acknowledgement: None,
             events: vec![(event, vec![to])],
             idempotency: None,
+            parent: None,
         }
     }
 }

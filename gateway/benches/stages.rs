@@ -28,7 +28,6 @@ fn main() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let cache = tempfile::tempdir().expect("a folder can be made");
     let host = Host::new(Settings {
-        bound_waste: false,
         cache: cache.path().to_owned(),
         compiler: std::env::var_os("CROSSDOCK").expect("CROSSDOCK names the gateway, which compiles").into(),
         workers: 1,

@@ -41,6 +41,33 @@ pub struct TargetLabels {
     pub state: String,
 }
 
+/// What failed attempts are counted by.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// The kind of failure.
+    pub reason: &'static str,
+}
+
+/// What refusals in shadow are counted by.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ShadowLabels {
+    /// `partner`, `operation-day`, `schema`.
+    pub control: String,
+    /// `api/operation`.
+    pub operation: String,
+    /// Who would have been refused.
+    pub partner: String,
+}
+
+/// What credentials are told apart by.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CredentialLabels {
+    /// Whose it is.
+    pub partner: String,
+    /// Its name.
+    pub credential: String,
+}
+
 /// The figures that `/metrics` shows.
 pub struct Metrics {
     registry: Registry,
@@ -58,6 +85,12 @@ pub struct Metrics {
     pub reloads: Counter,
     /// Policy folders that were refused since the start.
     pub refused_reloads: Counter,
+    /// Attempts that did not authenticate, by what was wrong.
+    pub failed_credentials: Family<ReasonLabels, Counter>,
+    /// Requests that a control in shadow would have refused.
+    pub shadowed: Family<ShadowLabels, Counter>,
+    /// When credentials expire, in seconds since the epoch.
+    pub credential_expiry: Family<CredentialLabels, Gauge>,
 }
 
 impl Metrics {
@@ -82,7 +115,37 @@ impl Metrics {
             "Policy folders that were refused",
             refused_reloads.clone(),
         );
-        Arc::new(Self { registry, requests, took, mapping, pending, exceptions, reloads, refused_reloads })
+        let failed_credentials = Family::default();
+        let shadowed = Family::default();
+        let credential_expiry = Family::default();
+        registry.register(
+            "credentials_failed",
+            "Attempts that did not authenticate, by what was wrong",
+            failed_credentials.clone(),
+        );
+        registry.register(
+            "shadow_refusals",
+            "Requests that a control in shadow would have refused",
+            shadowed.clone(),
+        );
+        registry.register(
+            "credential_expiry_timestamp_seconds",
+            "When credentials expire",
+            credential_expiry.clone(),
+        );
+        Arc::new(Self {
+            registry,
+            requests,
+            took,
+            mapping,
+            pending,
+            exceptions,
+            reloads,
+            refused_reloads,
+            failed_credentials,
+            shadowed,
+            credential_expiry,
+        })
     }
 
     /// The figures in OpenMetrics text.

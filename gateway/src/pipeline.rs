@@ -1,41 +1,47 @@
 //! The way of a request, in one function that reads from top to bottom: `serve`.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tracing::{Instrument, info_span};
 
 use crate::{
+    auth::Repeats,
     canonical::{Canon, Origin},
-    contract::{self, Match, Selected, split_version},
+    contract::{self, Match, Schema, Selected, split_version},
     deliver,
-    journal::{Accepted, Appended, Destination, Journal, MessageRecord},
+    journal::{Accepted, Appended, Destination, Journal},
     mapper::{Call, Context, Failure, Host, Mapped, Reject, Stage},
     observe::Metrics,
     policy::{Contract, Mapping, Operation, Policies, Snapshot},
     problem::{self, Problem},
     refusal::{self, Refusal},
-    server::{Answering, Handler},
+    server::{self, Answering, Handler},
     spool::{Held, Spool},
-    throttle::{self, Limiter, Scope},
+    throttle::{Limiter, Places},
     words::{
-        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Permit,
-        Random, Receipt, Rejected, Severity, Time, VersionName, json,
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
+        Permit, Random, Receipt, Rejected, Severity, Time, VersionName, json,
     },
 };
 
 mod acknowledge;
+mod admit;
 mod canary;
+mod condition;
 mod keys;
+mod own;
 mod proxy;
 pub mod rehearse;
 mod trace;
 
 pub use keys::KeysInUse;
+pub use own::Followers;
 
+use admit::{Payload, ScopeKeys, authenticate, length, prove, scopes, throttle};
 use keys::InUse;
 use proxy::proxy;
 use trace::{Trace, count, log, note};
@@ -45,7 +51,7 @@ const JSON_DEPTH: usize = 64;
 /// Longest `Idempotency-Key`.
 const KEY_BYTES: usize = 255;
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<server::Body>;
 
 /// Everything that serves requests; one for each process.
 pub struct Gateway {
@@ -59,6 +65,8 @@ pub struct Gateway {
     pub canon: Arc<Canon>,
     /// Limits; they outlive policies.
     pub limiter: Arc<Limiter>,
+    /// Places of requests under way, shared fairly among partners.
+    pub places: Places,
     /// Bodies on their way in.
     pub spool: Spool,
     /// Calls targets, for proxy operations.
@@ -73,21 +81,25 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Idempotency keys whose first request is being served.
     pub keys: KeysInUse,
+    /// Partners that follow their events.
+    pub followers: Followers,
+    /// True once the gateway stops.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl Handler for Gateway {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answering {
         Box::pin(async move { handle(&self, request, peer).await })
     }
 }
 
 /// The outer half: id, span, log line, latency, and refusals turned into answers.
-async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answer {
+async fn handle(gateway: &Gateway, request: Request<Incoming>, peer: Peer) -> Answer {
     let started = Instant::now();
     let now = gateway.clock.now();
     let message_id = gateway.ids.message(now, &*gateway.random);
     let policies = gateway.policies.now();
-    let mut trace = Trace::default();
+    let mut trace = Trace { from: peer.address, ..Trace::default() };
     let span = info_span!("request", message = %message_id, revision = %policies.revision);
     let served = serve(gateway, &policies, message_id, now, request, peer, &mut trace).instrument(span).await;
     let mut answer = match served {
@@ -117,27 +129,35 @@ async fn serve(
     message_id: MessageId,
     now: Time,
     request: Request<Incoming>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
     trace: &mut Trace,
 ) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
-    let caller = authenticate(gateway, policies, &head, peer, now).await?;
-    trace.caller = Some(caller.clone());
+    let identified = authenticate(gateway, policies, &head, &peer, now).await?;
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
-    let permit = throttle(&gateway.limiter, policies, &caller, &found, now)?;
-    if let Some(id) = own_message(&head) {
-        return message(gateway, &caller, id, &permit).await;
+    let (caller, body, repeats) = prove(gateway, identified, &found, &head, body, &peer, now).await?;
+    trace.caller = Some(caller.clone());
+    let length = length(&head, &body);
+    let permit = throttle(gateway, policies, &caller, &found, length, now)?;
+    trace.shadowed.extend(permit.shadowed.iter().map(ToString::to_string));
+    if let Some(asked) = own::asked(&head, &found)? {
+        return own::answer(gateway, caller, asked, permit).await;
     }
     let (operation, parameters) = operation(found)?;
     trace.operation = Some(Arc::clone(&operation));
     let selected = version(&operation, &head, in_path, &caller, now)?;
     trace.version = Some(selected.version().to_string());
     let contract = grant(&operation, &selected, &caller)?;
-    let key = idempotency(&operation, &head)?;
+    condition::before(&operation, selected.version(), &caller)?;
+    let key = idempotency(&operation, &head, repeats)?;
     let body = read(gateway, &operation, &contract, &head, body, parameters).await?;
     trace.length = body.document.content.len() as u64;
-    let inbound = check(&operation, &selected, &contract, caller, body.document)?;
+    if length.is_none() {
+        let keys = ScopeKeys::new(&caller, Some(&operation));
+        gateway.limiter.charge(&scopes(policies, &caller, Some(&operation), &keys), trace.length, now);
+    }
+    let inbound = check(&operation, &selected, &contract, caller, body.document, trace)?;
     let answer = match contract.mode {
         Mode::Exchange => {
             exchange(gateway, policies, &operation, &contract, inbound, key, message_id, now, trace).await
@@ -147,51 +167,6 @@ async fn serve(
         }
     };
     answer.map(|answer| dress(answer, &permit, &selected, path))
-}
-
-async fn authenticate(
-    gateway: &Gateway,
-    policies: &Snapshot,
-    head: &Parts,
-    peer: Option<SocketAddr>,
-    now: Time,
-) -> Result<Caller, Refusal> {
-    let address = peer.map(|peer| peer.ip());
-    if let Some(address) = address {
-        let refused =
-            |exceeded: throttle::Exceeded| Refusal::TooManyFailures { retry_after: exceeded.retry_after };
-        gateway.limiter.admit_stranger(address, now).map_err(refused)?;
-    }
-    policies.authenticator.authenticate(&head.headers, now).await.map_err(|error| {
-        if let Some(address) = address {
-            gateway.limiter.note_failure(address, now);
-        }
-        error.into()
-    })
-}
-
-fn throttle(
-    limiter: &Limiter,
-    policies: &Snapshot,
-    caller: &Caller,
-    found: &Match<'_, Arc<Operation>>,
-    now: Time,
-) -> Result<Permit, Refusal> {
-    let partner = policies.partners.get(&caller.partner);
-    let credential_key = format!("{}/{}", caller.partner, caller.credential);
-    let operation_key;
-    let mut scopes = Vec::with_capacity(3);
-    if let Some(partner) = partner {
-        scopes.push(Scope { name: "partner", key: caller.partner.as_str(), limit: &partner.limit });
-        if let Some(limit) = partner.credentials.get(&caller.credential) {
-            scopes.push(Scope { name: "credential", key: &credential_key, limit });
-        }
-    }
-    if let Match::Found(operation, _) = found {
-        operation_key = format!("{}/{}", caller.partner, operation.id);
-        scopes.push(Scope { name: "operation", key: &operation_key, limit: &operation.limit });
-    }
-    Ok(limiter.admit(&scopes, now)?)
 }
 
 fn operation(found: Match<'_, Arc<Operation>>) -> Result<(Arc<Operation>, Pairs), Refusal> {
@@ -231,7 +206,14 @@ fn grant(operation: &Operation, selected: &Selected<'_>, caller: &Caller) -> Res
     }
 }
 
-fn idempotency(operation: &Operation, head: &Parts) -> Result<Option<String>, Refusal> {
+fn idempotency(
+    operation: &Operation,
+    head: &Parts,
+    repeats: Option<Repeats>,
+) -> Result<Option<String>, Refusal> {
+    if let Some(Repeats::Key(key)) = repeats {
+        return Ok(Some(key));
+    }
     let Some(value) = head.headers.get("idempotency-key") else {
         return if operation.idempotency.required {
             Err(Refusal::KeyRequired { rule: operation.rule.clone() })
@@ -259,11 +241,14 @@ async fn read(
     operation: &Operation,
     contract: &Contract,
     head: &Parts,
-    body: Incoming,
+    body: Payload,
     parameters: Pairs,
 ) -> Result<Body, Refusal> {
     let media_type = taken(contract, head)?;
-    let held = gateway.spool.read(body, operation.body_max).await?;
+    let held = match body {
+        Payload::Coming(body) => gateway.spool.read(body, operation.body_max).await?,
+        Payload::Here(held) => held,
+    };
     not_empty(head, &held.content)?;
     Ok(Body { document: Document { media_type, content: held.content.clone(), parameters }, _held: held })
 }
@@ -297,17 +282,25 @@ fn check(
     binding: &Contract,
     caller: Caller,
     document: Document,
+    trace: &mut Trace,
 ) -> Result<Inbound, Refusal> {
     if let Some(schema) = &binding.schema {
-        let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
-        schema.check(tree.root()).map_err(|mut diagnostics| {
-            contract::place(&mut diagnostics, &document.content);
-            Refusal::Schema(diagnostics)
-        })?;
+        match conforms(schema, &document) {
+            Err(_) if binding.schema_in_shadow => trace.shadowed.push("schema".to_owned()),
+            checked => checked?,
+        }
     }
     let (api, operation, version) =
         (operation.api.clone(), operation.name.clone(), selected.version().clone());
     Ok(Inbound { caller, api, operation, version, document })
+}
+
+fn conforms(schema: &Schema, document: &Document) -> Result<(), Refusal> {
+    let tree = json::tree(&document.content, JSON_DEPTH).map_err(|error| refusal::not_json(&error))?;
+    schema.check(tree.root()).map_err(|mut diagnostics| {
+        contract::place(&mut diagnostics, &document.content);
+        Refusal::Schema(diagnostics)
+    })
 }
 
 /// Exchange: map, check, append; the receipt is the answer.
@@ -332,7 +325,7 @@ async fn exchange(
             let in_use = InUse::new(gateway, operation, &inbound, &digest, key, now).await?;
             if let Some(receipt) = &in_use.remembered {
                 trace.events = receipt.events.len();
-                return Ok(receipt_answer(receipt, true));
+                return Ok(receipt_answer(policies, receipt, true));
             }
             Some(in_use)
         }
@@ -350,6 +343,8 @@ async fn exchange(
     }
     let Mapped { drafts, rejects, mut diagnostics } = mapped?;
     let events = canonical_events(gateway, policies, mapping, &inbound, drafts, digest, now)?;
+    condition::after(operation, &inbound, &events)?;
+    condition::owned(policies, &inbound, &events)?;
     trace.events = events.len();
     let acknowledgement = if contract.acknowledges {
         let diagnostics = &mut diagnostics;
@@ -376,13 +371,14 @@ async fn exchange(
         acknowledgement,
         events,
         idempotency: in_use.as_ref().map(|in_use| in_use.idempotency.clone()),
+        parent: None,
     };
     match gateway.journal.append(accepted).await? {
-        Appended::Stored(receipt) => Ok(receipt_answer(&receipt, false)),
+        Appended::Stored(receipt) => Ok(receipt_answer(policies, &receipt, false)),
         Appended::Remembered(before) => {
             let asked = in_use.map(|in_use| in_use.idempotency.fingerprint);
             if asked == Some(before.fingerprint) {
-                Ok(receipt_answer(&before.receipt, true))
+                Ok(receipt_answer(policies, &before.receipt, true))
             } else {
                 Err(Refusal::KeyReused)
             }
@@ -479,40 +475,10 @@ fn refused(mapping: &Mapping, failure: Failure) -> Refusal {
     Refusal::Mapper { name: mapping.title(), failure, rule: mapping.rule.clone() }
 }
 
-/// `GET /messages/{id}`: what became of a message, for the partner that sent it.
-fn own_message(head: &Parts) -> Option<&str> {
-    let id = head.uri.path().strip_prefix("/messages/")?;
-    (head.method == Method::GET && !id.contains('/')).then_some(id)
-}
-
-async fn message(gateway: &Gateway, caller: &Caller, id: &str, permit: &Permit) -> Result<Answer, Refusal> {
-    let id: MessageId = id.parse().map_err(|_| Refusal::NoMessage)?;
-    let found = gateway.journal.message(id).await?;
-    let found = found.filter(|found| found.summary.partner == caller.partner).ok_or(Refusal::NoMessage)?;
-    let mut answer = plain(StatusCode::OK, "application/json", partner_view(&found).to_string().into());
-    problem::write_limits(answer.headers_mut(), &permit.limits);
-    Ok(answer)
-}
-
-/// A message as its sender may see it: no target's answers, no other partner's names.
-fn partner_view(found: &MessageRecord) -> serde_json::Value {
-    let problem: Option<serde_json::Value> =
-        found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let deliveries: Vec<_> = found
-        .deliveries
-        .iter()
-        .map(|delivery| {
-            serde_json::json!({ "event": delivery.event, "type": delivery.kind, "state": delivery.state,
-                "attempts": delivery.attempts, "ended_at": delivery.ended_at })
-        })
-        .collect();
-    serde_json::json!({ "message": found.summary, "receipt": found.receipt, "problem": problem, "deliveries": deliveries })
-}
-
-fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
+fn receipt_answer(policies: &Snapshot, receipt: &Receipt, replayed: bool) -> Answer {
     let body = serde_json::to_vec(receipt).expect("a receipt has only strings and numbers");
     let mut answer = plain(StatusCode::ACCEPTED, "application/json", body.into());
-    if let Ok(location) = HeaderValue::from_str(&format!("/messages/{}", receipt.message_id)) {
+    if let Ok(location) = HeaderValue::from_str(&own::place(policies, receipt.message_id)) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     if replayed {
@@ -522,7 +488,7 @@ fn receipt_answer(receipt: &Receipt, replayed: bool) -> Answer {
 }
 
 fn plain(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(content));
+    let mut answer = Response::new(server::Body::from(content));
     *answer.status_mut() = status;
     if let Ok(value) = HeaderValue::from_str(media_type) {
         answer.headers_mut().insert(header::CONTENT_TYPE, value);

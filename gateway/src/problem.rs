@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
-use http_body_util::Full;
 use serde::Serialize;
 
 use crate::{
     contract::Refused,
     mapper,
     refusal::{Fault, Refusal},
+    server::Body,
     throttle::fields,
-    words::{Acknowledgement, Diagnostic, MessageId, Mode, RateLimit, Revision},
+    words::{Acknowledgement, Diagnostic, MessageId, Mode, RateLimit, Revision, Unit},
 };
 
 /// Diagnostics that one answer carries.
@@ -73,8 +73,8 @@ impl Problem {
     }
 
     /// The answer, with the fields that belong to this kind of refusal.
-    pub fn answer(&self, refusal: &Refusal) -> Response<Full<Bytes>> {
-        let mut answer = Response::new(Full::new(Bytes::from(self.json())));
+    pub fn answer(&self, refusal: &Refusal) -> Response<Body> {
+        let mut answer = Response::new(Body::from(Bytes::from(self.json())));
         *answer.status_mut() = refusal.class().status;
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -145,16 +145,23 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
             "Send one valid credential, not expired: an API key in `X-Api-Key`, or a token in `Authorization: Bearer`."
                 .to_owned()
         }
-        Refusal::TooMany(exceeded) => format!(
-            "The limit `{}` allows {} requests in {} s. Try again in {} s.",
-            exceeded.limit.name,
-            exceeded.limit.quota,
-            exceeded.limit.window.as_secs(),
-            exceeded.retry_after.as_secs() + 1
-        ),
+        Refusal::TooMany(exceeded) => {
+            let limit = &exceeded.limit;
+            let what = match limit.unit {
+                Unit::Requests => format!("{} requests in {} s", limit.quota, limit.window.as_secs()),
+                Unit::Bytes => format!("{} bytes in {} s", limit.quota, limit.window.as_secs()),
+                Unit::Concurrent => format!("{} requests at the same time", limit.quota),
+            };
+            let wait = exceeded.retry_after.as_secs() + 1;
+            format!("The limit `{}` allows {what}. Try again in {wait} s.", limit.name)
+        }
+        Refusal::Crowded(_) => {
+            "More is under way than the gateway can take, and your share of it is used. Try again in a moment."
+                .to_owned()
+        }
         Refusal::TooManyFailures { retry_after } => {
             format!(
-                "Too many calls without a valid credential came from your address. Try again in {} s.",
+                "Too many calls without a valid credential came before. Try again in {} s.",
                 retry_after.as_secs() + 1
             )
         }
@@ -162,6 +169,14 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         Refusal::Method { allow } => format!("This path takes {allow}."),
         Refusal::NotGranted { operation, version, .. } => {
             format!("{operation} {version} is not granted to you. Ask the owner of the API for a grant.")
+        }
+        Refusal::Condition { rule, .. } => {
+            format!(
+                "Your grant has a condition ({rule}) that this request does not meet. Nothing was kept. Ask the owner of the API."
+            )
+        }
+        Refusal::NotOwner { kind, .. } => {
+            format!("`{kind}` is not yours to assert. Nothing was kept. Ask the owner of the API.")
         }
         Refusal::Scopes { missing, .. } => {
             format!("The credential lacks {}. Ask for a token or key that carries it.", missing.join(", "))
@@ -209,6 +224,12 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
         }
         Refusal::Target { target, .. } => format!("`{target}` did not give an answer that can be passed on."),
         Refusal::Stopping => "This copy of the gateway is being stopped. Connect again.".to_owned(),
+        Refusal::Asked(what) => format!("{}.", capital(what)),
+        Refusal::NoCursor => {
+            "No event of yours that is kept has this id. Begin again with `after=0`; what you know already comes with the same ids."
+                .to_owned()
+        }
+        Refusal::TooManyFollowers => "Ask without waiting, or try again in a moment.".to_owned(),
         Refusal::NoMessage => "No message of yours has this id.".to_owned(),
         Refusal::Mode(Mode::Exchange) => {
             "The mapper of this operation is damaged. Whoever runs the gateway has to look; then send it again."
@@ -218,6 +239,11 @@ fn detail(refusal: &Refusal, errors: &[Diagnostic]) -> String {
             "The operation cannot answer this call. Whoever runs the gateway has to look.".to_owned()
         }
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn version(refused: &Refused) -> String {

@@ -16,8 +16,11 @@ pub enum Refusal {
     /// A limit is exceeded.
     #[error("the limit `{}` is exceeded", .0.limit.name)]
     TooMany(Box<throttle::Exceeded>),
-    /// Too many failed attempts came from this address.
-    #[error("too many failed attempts from this address")]
+    /// Too many requests are under way, and the partner has its share of them.
+    #[error(transparent)]
+    Crowded(#[from] throttle::Crowded),
+    /// Too many failed attempts came from this address, or claimed to be this one.
+    #[error("too many failed attempts from this address or under this name")]
     TooManyFailures {
         /// When to come back.
         retry_after: std::time::Duration,
@@ -39,6 +42,22 @@ pub enum Refusal {
         /// The version asked for.
         version: String,
         /// Where grants are written.
+        rule: String,
+    },
+    /// The grant has a condition, and the request does not meet it.
+    #[error("the condition at {rule} is not met: {why}")]
+    Condition {
+        /// Where it is written.
+        rule: String,
+        /// What came out, for the log.
+        why: String,
+    },
+    /// The partner asserts an event of a type that is others' to assert.
+    #[error("{kind} is not the partner's to assert, says {rule}")]
+    NotOwner {
+        /// The event's type.
+        kind: String,
+        /// Where its owners are written.
         rule: String,
     },
     /// The credential lacks scopes.
@@ -127,6 +146,15 @@ pub enum Refusal {
         /// Whether it may work later.
         retryable: bool,
     },
+    /// The partners' own door was asked for something that it does not understand.
+    #[error("{0}")]
+    Asked(String),
+    /// The event to go on from is not there, or not this partner's.
+    #[error("the event to go on from is not there")]
+    NoCursor,
+    /// Too many follow their events already.
+    #[error("too many follow their events")]
+    TooManyFollowers,
     /// The gateway stops.
     #[error("the gateway is stopping")]
     Stopping,
@@ -188,6 +216,7 @@ impl Refusal {
                 (401, "unauthenticated", "The credential is missing or not valid", Caller, false)
             }
             Self::TooMany(_) => (429, "limit-exceeded", "A limit is exceeded", Caller, true),
+            Self::Crowded(_) => (503, "overloaded", "The gateway has too much in flight", Gateway, true),
             Self::TooManyFailures { .. } => {
                 (429, "too-many-failures", "Too many failed attempts", Caller, true)
             }
@@ -196,6 +225,12 @@ impl Refusal {
                 (405, "method-not-allowed", "The operation has another method", Caller, false)
             }
             Self::NotGranted { .. } => (403, "not-granted", "The operation is not granted", Caller, false),
+            Self::Condition { .. } => {
+                (403, "condition-not-met", "A condition of the grant is not met", Caller, false)
+            }
+            Self::NotOwner { .. } => {
+                (403, "not-owner", "Events of this type are for others to assert", Caller, false)
+            }
             Self::Scopes { .. } => (403, "scope-missing", "The credential lacks a scope", Caller, false),
             Self::Version(contract::Refused::Unnamed) => {
                 (400, "version-unnamed", "No version was named", Caller, false)
@@ -303,6 +338,11 @@ impl Refusal {
                 Target,
                 *retryable,
             ),
+            Self::Asked(_) => (400, "asked-wrongly", "The question cannot be read", Caller, false),
+            Self::NoCursor => (410, "no-cursor", "The event to go on from is not kept", Caller, false),
+            Self::TooManyFollowers => {
+                (503, "too-many-followers", "Too many follow their events already", Gateway, true)
+            }
             Self::Stopping => (503, "stopping", "The gateway is stopping", Gateway, true),
             Self::NoMessage => (404, "no-message", "There is no such message", Caller, false),
             Self::Mode(Mode::Exchange) => {

@@ -4,32 +4,29 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, Weak},
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    admin::{Admin, Token},
+    admin::{Admin, Jobs, Token},
     audit,
     canonical::Canon,
     deliver::{self, Runner},
     journal::{Journal, sqlite},
     mapper::{self, Host},
     observe::Metrics,
-    pipeline::{Gateway, KeysInUse},
+    pipeline::{Followers, Gateway, KeysInUse},
     policy::{self, KeySets, Policies, Registry, Workshop, checked},
     server::{self, Listener},
     spool::Spool,
-    throttle::Limiter,
-    words::{Clock, IdSource, Random},
+    throttle::{Limiter, Places},
+    words::{Clock, IdSource, Random, Time},
 };
 
 mod figures;
-
-/// How long between two tidyings of what grows with callers.
-const TIDY: Duration = Duration::from_secs(30);
+mod tidy;
 
 /// What `serve` was asked for.
 pub struct Options {
@@ -130,9 +127,11 @@ impl Running {
             random: Arc::clone(&random),
             timer: Arc::new(deliver::runner::RuntimeTimer(Arc::clone(&clock))),
         });
+        let stop = watch::Sender::new(false);
         let spool_folder = data.join("spool");
         std::fs::create_dir_all(&spool_folder)?;
-        let limiter = Arc::new(Limiter::new());
+        let limiter = Limiter::open(&data.join("quotas"), clock.now());
+        let limiter = Arc::new(limiter.with_context(|| format!("the quotas in {}", data.display()))?);
         let (canon, ids) = (Arc::new(Canon::new()), Arc::new(IdSource::new()));
         let gateway = Arc::new(Gateway {
             policies: Arc::clone(&policies),
@@ -140,6 +139,7 @@ impl Running {
             host: Arc::clone(&host),
             canon: Arc::clone(&canon),
             limiter: Arc::clone(&limiter),
+            places: Places::new(settings.limits.requests),
             spool: Spool::new(spool_folder, in_flight, settings.limits.body_timeout),
             calls,
             clock: Arc::clone(&clock),
@@ -147,14 +147,18 @@ impl Running {
             ids: Arc::clone(&ids),
             metrics: Arc::clone(&metrics),
             keys: KeysInUse::default(),
+            followers: Followers::default(),
+            stop: stop.subscribe(),
         });
 
         let limits = server::Limits {
             connections: usize::try_from(settings.limits.connections)?,
             header_timeout: settings.limits.header_timeout,
+            write_timeout: settings.limits.body_timeout,
             drain: settings.limits.drain,
         };
-        let listener = data_listener(&settings, options.listen, &options.policies).await?;
+        let (listener, certificate) =
+            data_listener(&settings, options.listen, &options.policies, &clock).await?;
         let listen = listener.address().context("the data plane listens on TCP")?;
         let (admin_listener, token, admin_shown) =
             admin_listener(&settings, options.admin, data, &*random).await?;
@@ -167,20 +171,19 @@ impl Running {
             metrics,
             clock,
             random,
-            host,
-            canon,
-            ids,
             shadowing: tokio::sync::Mutex::default(),
             token,
+            gateway: Arc::clone(&gateway),
+            jobs: Jobs::default(),
+            stop: stop.subscribe(),
         });
 
-        let stop = watch::Sender::new(false);
         let (failed_sender, failed) = watch::channel(false);
         let drain = settings.limits.drain;
         let mut tasks = vec![
             tokio::spawn(server::serve(listener, limits.clone(), gateway, stop.subscribe())),
             tokio::spawn(policy::follow(Arc::clone(&policies), options.policies, stop.subscribe())),
-            tokio::spawn(tidy(limiter, tidying, stop.subscribe())),
+            tokio::spawn(tidy::run(limiter, Arc::clone(&policies), tidying, certificate, stop.subscribe())),
         ];
         tasks.push(tokio::spawn(Arc::clone(&policies).tend(stop.subscribe())));
         let earlier = Arc::clone(&policies);
@@ -226,20 +229,26 @@ async fn data_listener(
     settings: &checked::Gateway,
     listen: Option<SocketAddr>,
     folder: &Path,
-) -> anyhow::Result<Listener> {
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Listener, Option<Time>)> {
     let tls = match &settings.tls {
         None => None,
         Some(tls) => {
-            let certificate = policy::read_secret(&tls.certificate, folder).map_err(anyhow::Error::msg)?;
-            let key = policy::read_secret(&tls.key, folder).map_err(anyhow::Error::msg)?;
-            Some(server::tls(certificate.as_bytes(), key.as_bytes()).map_err(anyhow::Error::msg)?)
+            let read = |secret| policy::read_secret(secret, folder).map_err(anyhow::Error::msg);
+            let (certificate, key) = (read(&tls.certificate)?, read(&tls.key)?);
+            let clients = tls.client_ca.as_ref().map(read).transpose()?;
+            let clients = clients.as_ref().map(String::as_bytes);
+            let made = server::Tls::new(certificate.as_bytes(), key.as_bytes(), clients, Arc::clone(clock));
+            Some(Arc::new(made.map_err(anyhow::Error::msg)?))
         }
     };
     let address = listen.unwrap_or(settings.listen);
+    let ends = tls.as_ref().and_then(|tls| tls.not_after());
     let listener = Listener::tcp(address, tls).await;
-    listener.map_err(|error| {
+    let listener = listener.map_err(|error| {
         anyhow::anyhow!("cannot listen on {address}: {error}\n  help: `--listen` takes another address")
-    })
+    });
+    Ok((listener?, ends))
 }
 
 async fn admin_listener(
@@ -278,13 +287,4 @@ fn make_private(data: &Path) -> anyhow::Result<()> {
     let what = || format!("the data folder {} must be this user's own, to write in", data.display());
     std::fs::create_dir_all(data).with_context(what)?;
     std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).with_context(what)
-}
-
-async fn tidy(limiter: Arc<Limiter>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(TIDY) => limiter.retain_recent(clock.now()),
-            () = server::stopped(&mut stop) => return,
-        }
-    }
 }

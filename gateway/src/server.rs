@@ -8,33 +8,88 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::words::Peer;
+
+mod patient;
+mod tls;
+
+pub use tls::Tls;
+
+use patient::Patient;
+
 /// The answer to one request, later.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Full<Bytes>),
+    /// Parts as they come, until the sender is dropped. The channel's bound is all that waits for a slow reader.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl From<Bytes> for Body {
+    fn from(content: Bytes) -> Self {
+        Self::Whole(Full::new(content))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(content) => Pin::new(content).poll_frame(context),
+            Self::Stream(parts) => {
+                parts.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(part))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(content) => content.is_end_stream(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(content) => content.size_hint(),
+            Self::Stream(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// Answers requests. It never fails: a failure is an answer too.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request that came from `peer` (none on a Unix socket).
-    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Option<SocketAddr>) -> Answering;
+    /// Answers one request that came from `peer`.
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answering;
 }
 
 /// Bounds of a listener.
@@ -44,6 +99,8 @@ pub struct Limits {
     pub connections: usize,
     /// From the first byte of a request to the end of its headers; also how long an idle connection is kept.
     pub header_timeout: Duration,
+    /// How long a client may take nothing while there is something for it.
+    pub write_timeout: Duration,
     /// From the signal to stop until open connections are cut.
     pub drain: Duration,
 }
@@ -62,7 +119,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A socket that is bound and listens.
 pub enum Listener {
     /// TCP, with TLS if a configuration is there.
-    Tcp(TcpListener, Option<Arc<rustls::ServerConfig>>),
+    Tcp(TcpListener, Option<Arc<Tls>>),
     /// A Unix socket that only its owner can open; removed on drop.
     Unix(UnixListener, PathBuf),
 }
@@ -72,7 +129,7 @@ impl Listener {
     ///
     /// # Errors
     /// The address is in use or not ours.
-    pub async fn tcp(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Self> {
+    pub async fn tcp(address: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         Ok(Self::Tcp(TcpListener::bind(address).await?, tls))
     }
 
@@ -160,7 +217,7 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 enum Socket {
-    Tcp(TcpStream, SocketAddr, Option<TlsAcceptor>),
+    Tcp(TcpStream, SocketAddr, Option<Arc<Tls>>),
     Unix(tokio::net::UnixStream),
 }
 
@@ -169,7 +226,7 @@ async fn accept(listener: &Listener) -> io::Result<Socket> {
         Listener::Tcp(listener, tls) => {
             let (stream, peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            Ok(Socket::Tcp(stream, peer, tls.clone().map(TlsAcceptor::from)))
+            Ok(Socket::Tcp(stream, peer, tls.clone()))
         }
         Listener::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
     }
@@ -185,18 +242,23 @@ struct Connection<H> {
 impl<H: Handler> Connection<H> {
     async fn run(self, socket: Socket) {
         match socket {
-            Socket::Unix(stream) => self.speak(stream, None, false).await,
-            Socket::Tcp(stream, peer, None) => {
+            Socket::Unix(stream) => self.speak(stream, Peer::default(), false).await,
+            Socket::Tcp(stream, address, None) => {
+                let peer = Peer { address: Some(address), ..Peer::default() };
                 // hyper's own detection waits for ever for the first bytes; this one does not.
                 if let Ok(Ok(http2)) = timeout(self.limits.header_timeout, begins_as_http2(&stream)).await {
-                    self.speak(stream, Some(peer), http2).await;
+                    self.speak(stream, peer, http2).await;
                 }
             }
             Socket::Tcp(stream, peer, Some(tls)) => {
-                match timeout(self.limits.header_timeout, tls.accept(stream)).await {
+                let acceptor = TlsAcceptor::from(Arc::clone(tls.config()));
+                match timeout(self.limits.header_timeout, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        self.speak(stream, Some(peer), http2).await;
+                        let session = stream.get_ref().1;
+                        let http2 = session.alpn_protocol() == Some(b"h2");
+                        let certificate = tls.client(session.peer_certificates().unwrap_or_default());
+                        let peer = Peer { address: Some(peer), secure: true, certificate };
+                        self.speak(stream, peer, http2).await;
                     }
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection came about"),
                     Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
@@ -205,7 +267,7 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    async fn speak<S>(self, stream: S, peer: Option<SocketAddr>, http2: bool)
+    async fn speak<S>(self, stream: S, peer: Peer, http2: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -227,13 +289,15 @@ impl<H: Handler> Connection<H> {
             .keep_alive_timeout(self.limits.header_timeout);
         let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
         let handler = self.handler;
+        let address = peer.address;
         let service = service_fn(move |request| {
-            let handler = Arc::clone(&handler);
+            let (handler, peer) = (Arc::clone(&handler), peer.clone());
             async move { Ok::<_, Infallible>(handler.answer(request, peer).await) }
         });
+        let stream = Patient::new(stream, self.limits.write_timeout);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = self.watcher.watch(connection).await {
-            tracing::debug!(?peer, %error, "a connection ended early");
+            tracing::debug!(?address, %error, "a connection ended early");
         }
         drop(self.slot);
     }
@@ -260,27 +324,4 @@ async fn begins_as_http2(stream: &TcpStream) -> io::Result<bool> {
         }
         known = count;
     }
-}
-
-/// Reads a certificate chain and its key (PEM) for HTTP/2 and HTTP/1.1.
-///
-/// # Errors
-/// A file is missing, is no PEM, or the key is not the certificate's.
-pub fn tls(certificate: &[u8], key: &[u8]) -> Result<Arc<rustls::ServerConfig>, String> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("the certificate is no PEM: {error}"))?;
-    if chain.is_empty() {
-        return Err("the certificate file holds no certificate".to_owned());
-    }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("the key is no PEM: {error}"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring offers TLS 1.2 and 1.3")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| error.to_string())?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }

@@ -5,20 +5,25 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+mod form;
 mod ids;
 pub mod json;
 mod name;
+mod peer;
 mod proof;
 mod time;
+pub mod webhook;
 
+pub use form::decode_form;
 pub use ids::{EventId, IdSource, MessageId, Random, SystemRandom};
 pub use name::{
     ApiName, EstateName, InvalidName, MapperName, OperationName, PartnerName, SubscriptionName, TargetName,
     VersionName,
 };
+pub use peer::{Certificate, Peer, Subject};
 pub use proof::{
     Acknowledgement, Caller, Content, Disposition, Document, Draft, Event, EventOutcome, Identity, Inbound,
-    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected,
+    Key, Mode, OrderKey, Permit, RateLimit, Receipt, Rejected, Unit,
 };
 pub use time::{Clock, SystemClock, Time};
 

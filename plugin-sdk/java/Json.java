@@ -2,6 +2,7 @@ package crossdock;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /** A value of JSON, read from a document or put together for an event. A number keeps the text that it was written with. */
@@ -15,9 +16,9 @@ public final class Json {
     /** Of a string, unescaped; of a number, as written. */
     public final String text;
     /** Of an array or object. */
-    public final List<Json> items = new ArrayList<>();
+    public final List<Json> items;
     /** Names of an object's members, beside the items. */
-    public final List<String> names = new ArrayList<>();
+    public final List<String> names;
     /** Where it is in the document, in bytes. */
     public int offset;
     public int length;
@@ -25,6 +26,9 @@ public final class Json {
     private Json(Kind kind, String text) {
         this.kind = kind;
         this.text = text;
+        // Most values hold nothing, and two lists for each of them were most of the work.
+        items = kind == Kind.ARRAY || kind == Kind.OBJECT ? new ArrayList<>() : Collections.emptyList();
+        names = kind == Kind.OBJECT ? new ArrayList<>() : Collections.emptyList();
     }
 
     public static Json of(String text) {
@@ -276,7 +280,15 @@ public final class Json {
         }
 
         private String slice(int from) {
-            return new String(bytes, from, at - from, StandardCharsets.UTF_8);
+            char[] letters = new char[at - from];
+            for (int n = 0; n < letters.length; n++) {
+                // A decoder is dear, and most texts are plain.
+                if (bytes[from + n] < 0) {
+                    return new String(bytes, from, at - from, StandardCharsets.UTF_8);
+                }
+                letters[n] = (char) bytes[from + n];
+            }
+            return new String(letters);
         }
 
         private int escape() {

@@ -40,18 +40,31 @@ fn texts(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A row for each line; the last column is for people.
+/// A row for each line, by its code; and of every name the first code. The last column is for people.
 fn table(name: &str, text: &str, code: &mut String) {
     let mut lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let columns = lines.next().expect("the columns have names").split(',').count() - 1;
-    let mut rows = String::new();
+    let mut rows: Vec<Vec<&str>> = Vec::new();
     for line in lines {
-        let cells: Vec<&str> = line.splitn(columns + 1, ',').collect();
-        assert!(cells.len() == columns + 1, "tables/{name}: {line}: {} columns are needed", columns + 1);
-        write!(rows, "{:?},", &cells[..columns]).expect("text");
+        let cells: Vec<&str> = line.splitn(columns + 1, ',').take(columns).collect();
+        assert!(cells.len() == columns, "tables/{name}: {line}: {} columns are needed", columns + 1);
+        assert!(rows.iter().all(|row| row[0] != cells[0]), "tables/{name}: {line}: the code stands twice");
+        rows.push(cells);
     }
+    let mut written: Vec<[&str; 2]> = Vec::new();
+    for row in &rows {
+        if written.iter().all(|[name, _]| *name != row[1]) {
+            written.push([row[1], row[0]]);
+        }
+    }
+    written.sort_unstable();
+    rows.sort_unstable();
     writeln!(code, "/// `tables/{}.csv`.", name.to_lowercase()).expect("text");
-    writeln!(code, "pub static {name}: &[[&str; {columns}]] = &[{rows}];").expect("text");
+    writeln!(
+        code,
+        "pub static {name}: &Table<{columns}> = &Table {{ rows: &{rows:?}, written: &{written:?} }};"
+    )
+    .expect("text");
 }
 
 /// Segments of one depth; what is indented more stands below the last of them.
@@ -75,6 +88,6 @@ fn levels(lines: &[&str], depth: usize, name: &str) -> String {
         at += 1;
     }
     let levels: Vec<_> =
-        found.iter().map(|(tag, below)| format!("Level {{ tag: {tag:?}, below: {below} }}")).collect();
+        found.iter().map(|(tag, below)| format!("Level {{ tag: tag({tag:?}), below: {below} }}")).collect();
     format!("&[{}]", levels.join(", "))
 }

@@ -179,7 +179,12 @@ fn diagnostic(line: &Value) -> Value {
     if code == "not-understood" || code == "not-utf8" {
         return json!({ "code": "not-understood", "severity": severity });
     }
-    json!({ "code": code, "severity": severity, "message": line["message"], "location": line["location"] })
+    let mut location = line["location"].clone();
+    // Line, column and bytes are what the command line finds for the place that the mapper names.
+    for found in ["line", "column", "offset", "length"] {
+        location.as_object_mut().map(|members| members.remove(found));
+    }
+    json!({ "code": code, "severity": severity, "message": line["message"], "location": location })
 }
 
 fn cases() -> anyhow::Result<Vec<PathBuf>> {

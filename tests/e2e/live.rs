@@ -367,6 +367,24 @@ async fn a_message_is_run_again_by_its_original_mapper() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_stored_message_is_followed_back_to_its_bytes_by_the_mapper_that_made_it() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let sent = receipt(&world.confirm(confirmation("0080009621", 9621)?).await?)?;
+    let id = sent["message_id"].as_str().context("an id")?;
+    change(&world.gateway, "mappers", altered("1.1.0", "W06/2", "W06/9")?).await?;
+    let text = printed(&world, &["message", "lineage", id]).await?;
+    ensure!(text.contains("shipment.dispatched, event 1\n"), "{text}");
+    ensure!(text.contains("\"0080009621\"   ←  ST*945*"), "{text}");
+    ensure!(text.contains("\"W06/2\"") && !text.contains("W06/9"), "{text}");
+    let one = printed(&world, &["message", "lineage", id, "--field", "natural_key/order"]).await?;
+    ensure!(one.contains("natural_key/order") && !one.contains("occurred_at"), "{one}");
+    let none = run(&world, &["message", "lineage", id, "--field", "natural_key/ordre"]).await?;
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    ensure!(String::from_utf8_lossy(&none.stderr).contains("did you mean `natural_key/order`?"), "{none:?}");
+    Ok(())
+}
+
 /// A mapper like the live one that says something else in one place: the text is in its bytes, at the same length.
 /// It carries no cases, for it would fail them.
 fn altered(version: &str, from: &str, to: &str) -> anyhow::Result<Bytes> {
@@ -638,5 +656,26 @@ async fn where_the_policies_ask_for_a_signature_nothing_goes_live_without_one() 
     printed(&world, &["plugin", "push", file, "--key", key]).await?;
     let text = printed(&world, &["plugin", "show", "x12-wms"]).await?;
     ensure!(text.starts_with("x12-wms 1.0.1   live") && text.contains("signed    nina"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapper_is_compared_with_what_a_legacy_adapter_made() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pair = folder.path().join("ship-1");
+    std::fs::create_dir(&pair)?;
+    let cases = crossdock_tests::root().join("plugins/x12-wms/cases/945-partial-shipments-of-one-order");
+    for file in std::fs::read_dir(&cases)?.flatten() {
+        std::fs::copy(file.path(), pair.join(file.file_name()))?;
+    }
+    let mapper = crossdock_tests::root().join("plugins/x12-wms");
+    let (mapper, path) = (mapper.to_str().context("a path")?, folder.path().to_str().context("a path")?);
+    let (code, text) = offline(&["plugin", "shadow", mapper, "--pairs", path]).await?;
+    ensure!(code == Some(0) && text.contains("1 the same, 0 differ"), "{text}");
+    let out = pair.join("out.json");
+    std::fs::write(&out, std::fs::read_to_string(&out)?.replacen("W06/2", "W06/9", 1))?;
+    let (code, text) = offline(&["plugin", "shadow", mapper, "--pairs", path]).await?;
+    ensure!(code == Some(1) && text.contains("0 the same, 1 differ"), "{text}");
+    ensure!(text.contains("references[].source_kind differs in 1 of 1") && text.contains("ship-1"), "{text}");
     Ok(())
 }

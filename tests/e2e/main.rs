@@ -4,14 +4,21 @@
 
 mod acknowledge;
 mod author;
+mod certificates;
 mod commands;
+mod conditions;
 mod delivery;
+mod exceptions;
 mod governance;
+mod hardening;
 mod job;
 mod keys;
 mod languages;
+mod limits;
 mod live;
+mod partners;
 mod policies;
 mod refusals;
 mod server;
+mod signed;
 mod world;

@@ -6,7 +6,10 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -62,8 +65,38 @@ pub async fn call(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> anyhow::Result<Reply> {
-    let mut sender = open(address).await?;
-    let mut request = Request::builder().method(method).uri(path).header("host", address);
+    send(open(address).await?, method, address, path, headers, body).await
+}
+
+/// One request over a stream that is open, encrypted perhaps.
+///
+/// # Errors
+/// No whole answer came.
+pub async fn call_over<S>(
+    stream: S,
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> anyhow::Result<Reply>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    send(sender, method, host, path, headers, body).await
+}
+
+async fn send(
+    mut sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> anyhow::Result<Reply> {
+    let mut request = Request::builder().method(method).uri(path).header("host", host);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -21,7 +21,7 @@ mod issuer;
 mod receiver;
 mod warm;
 
-pub use client::{Reply, call, open};
+pub use client::{Reply, call, call_over, open};
 pub use estate::{ACME_KEY, Estate, GLOBEX_KEY};
 pub use issuer::Issuer;
 pub use receiver::{Received, Receiver};

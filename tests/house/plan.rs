@@ -37,6 +37,9 @@ pub const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tokio_rustls", &["server.rs"], "the same"),
     ("hyper_rustls", &["deliver/call/http.rs", "auth/fetch.rs"], "the only two that call out"),
     ("jsonwebtoken", &["auth/"], "computes signatures for a stage that makes every decision itself"),
+    ("cel", &["contract/condition.rs"], "conditions are compiled and bounded in one place"),
+    ("x509_parser", &["server/tls.rs", "auth/message.rs"], "certificates where they arrive, and public keys"),
+    ("sfv", &["auth/", "throttle/"], "structured fields of signatures"),
     ("governor", &["throttle/"], "arithmetic for a stage that keeps the state itself"),
     (
         "jsonschema",

@@ -72,7 +72,7 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         tables: Arc::clone(&mapping.tables),
         limits: mapping.limits,
     };
-    let ran = match admin.host.to_canonical(mapper, call, document.clone()).await {
+    let ran = match admin.gateway.host.to_canonical(mapper, call, document.clone()).await {
         Ok(ran) => ran,
         Err(failure) => return Again { events: Err(said(&failure)), usage: None },
     };
@@ -96,7 +96,7 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         recorded_at: receipt.received_at,
         zone: partner.and_then(|partner| partner.zone.as_deref()),
     };
-    let events = admin.canon.check(ran.value.drafts, &origin, &admin.ids, &*admin.random);
+    let events = admin.gateway.canon.check(ran.value.drafts, &origin, &admin.gateway.ids, &*admin.random);
     Again { events: events.map_err(|error| format!("not canonical: {error}")), usage }
 }
 

@@ -1,20 +1,23 @@
 //! What `/api/v1/` answers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Admin, Refusal, again, bundle, mappers, query, view};
-use crate::journal::{DeliveryFilter, EventFilter, ExceptionFilter, MessageFilter};
+use super::{Admin, Refusal, again, bundle, exceptions, mappers, query, view};
+use crate::{
+    journal::{DeliveryFilter, EventFilter, MessageFilter},
+    server,
+};
 
 /// Longest wait for new events.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn answer(
-    admin: &Admin,
+    admin: &Arc<Admin>,
     method: &Method,
     path: &[&str],
     query: &str,
@@ -46,27 +49,17 @@ pub(super) async fn answer(
             let filter: DeliveryFilter = filter(query)?;
             Ok(json!({ "deliveries": admin.journal.deliveries(filter).await? }))
         }
-        (&Method::GET, ["exceptions"]) => {
-            let filter: ExceptionFilter = filter(query)?;
-            Ok(json!({ "exceptions": admin.journal.exceptions(filter).await? }))
-        }
-        (&Method::GET, ["exceptions", id]) => {
+        (_, ["exceptions", rest @ ..]) => exceptions::answer(admin, method, rest, query, &body).await,
+        (&Method::GET, ["jobs"]) => Ok(json!({ "jobs": admin.jobs.all() })),
+        (&Method::GET, ["jobs", id]) => {
             let id = number(id)?;
-            let found = admin.journal.exception(id).await?;
-            found.map(|found| view::exception(&found)).ok_or_else(|| missing("exception", &id))
+            let job = admin.jobs.get(id).ok_or_else(|| missing("job", &id))?;
+            Ok(json!({ "job": job.shown() }))
         }
-        (&Method::POST, ["exceptions", id, "retry"]) => {
-            let Retry { by, remap } = read(&body)?;
-            let now = admin.clock.now();
-            Ok(json!({ "resolution": admin.journal.retry(number(id)?, remap, by, now).await? }))
-        }
-        (&Method::POST, ["exceptions", id, "discard"]) => {
-            let Discard { by, reason } = read(&body)?;
-            if reason.trim().is_empty() {
-                return Err(Refusal::Wrong("a reason is needed to discard".to_owned()));
-            }
-            let now = admin.clock.now();
-            Ok(json!({ "resolution": admin.journal.discard(number(id)?, reason, by, now).await? }))
+        (&Method::POST, ["jobs", id, "cancel"]) => {
+            let id = number(id)?;
+            let job = admin.jobs.cancel(id).ok_or_else(|| missing("job", &id))?;
+            Ok(json!({ "job": job }))
         }
         (&Method::GET, ["status"]) => {
             let status = admin.journal.status().await?;
@@ -93,7 +86,7 @@ async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
     let wait = asked.as_object_mut().and_then(|asked| asked.remove("wait")).and_then(|wait| wait.as_u64());
     let filter: EventFilter =
         serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))?;
-    let mut changes = admin.journal.changes();
+    let (mut changes, mut stop) = (admin.journal.changes(), admin.stop.clone());
     let waited = tokio::time::sleep(Duration::from_secs(wait.unwrap_or(0)).min(LONGEST_WAIT));
     tokio::pin!(waited);
     loop {
@@ -104,6 +97,8 @@ async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
             return Ok(json!({ "events": found.iter().map(view::event).collect::<Vec<_>>() }));
         }
         tokio::select! {
+            biased;
+            () = server::stopped(&mut stop) => return Ok(json!({ "events": [] })),
             changed = changes.changed() => if changed.is_err() { return Ok(json!({ "events": [] })); },
             () = &mut waited => return Ok(json!({ "events": [] })),
         }
@@ -116,21 +111,6 @@ struct Newest {
     limit: Option<usize>,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Retry {
-    by: String,
-    #[serde(default)]
-    remap: bool,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Discard {
-    by: String,
-    reason: String,
-}
-
 pub(super) fn filter<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
     serde_json::from_value(query(text)?).map_err(|error| Refusal::Wrong(error.to_string()))
 }
@@ -139,7 +119,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::Wrong(format!("the body: {error}")))
 }
 
-fn number(text: &str) -> Result<u64, Refusal> {
+pub(super) fn number(text: &str) -> Result<u64, Refusal> {
     text.parse().map_err(|_| Refusal::Wrong(format!("`{text}` is not a number")))
 }
 

@@ -1,34 +1,37 @@
 //! The operators' door: probes, metrics, and the API that the command line speaks to.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    canonical::Canon,
     deliver::Runner,
     journal::{self, Journal},
-    mapper::Host,
-    observe::{Metrics, TargetLabels},
+    observe::{CredentialLabels, Metrics, TargetLabels},
+    pipeline::Gateway,
     policy::Policies,
-    server::{Answering, Handler},
-    words::{Clock, IdSource, Random},
+    server::{Answering, Body, Handler},
+    words::{Clock, Peer, Random, decode_form},
 };
 
 mod again;
 mod api;
 pub mod bundle;
+mod exceptions;
+mod jobs;
 mod mappers;
 mod shadow;
 #[cfg(test)]
 mod tests;
 mod view;
+
+pub use jobs::Jobs;
 
 /// The OpenAPI description of this API.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -39,7 +42,7 @@ const TOKEN_CHARS: usize = 32;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Body>;
 
 /// Answers operators.
 pub struct Admin {
@@ -55,16 +58,16 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
-    /// Runs mappers, for what is mapped again.
-    pub host: Arc<Host>,
-    /// The canonical check, for the same.
-    pub canon: Arc<Canon>,
-    /// Identifiers, for the same; they are never stored.
-    pub ids: Arc<IdSource>,
     /// Held while two mappers are compared: one comparison at a time.
     pub shadowing: tokio::sync::Mutex<()>,
     /// Who may ask; none on a Unix socket, whose mode already says so.
     pub token: Option<Token>,
+    /// The partners' side of the house: its canonical check, identifiers and mappers.
+    pub gateway: Arc<Gateway>,
+    /// Work that takes longer than a request.
+    pub jobs: Jobs,
+    /// True once the gateway stops: who waits for something is answered at once.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// The admin token: 256 random bits in a file of mode 0600.
@@ -128,6 +131,8 @@ enum Refusal {
     Token,
     #[error("this API answers to its own address only, not to `{0}`")]
     Origin(String),
+    #[error("this is for GET and HEAD alone")]
+    Method,
     #[error("nothing is here; see /api/v1/openapi.json")]
     Nothing,
     #[error("{0}")]
@@ -142,6 +147,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Origin(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Nothing | Self::Missing(_) | Self::Journal(journal::Error::NotFound(_)) => {
                 StatusCode::NOT_FOUND
@@ -156,7 +162,7 @@ impl Refusal {
 }
 
 impl Handler for Admin {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Answering {
         Box::pin(async move {
             match serve(&self, request).await {
                 Ok(answer) => answer,
@@ -164,22 +170,30 @@ impl Handler for Admin {
                     let title = refusal.status().canonical_reason().unwrap_or("Refused");
                     let problem = json!({ "type": "about:blank", "title": title,
                         "status": refusal.status().as_u16(), "detail": refusal.to_string() });
-                    text(refusal.status(), "application/problem+json", problem.to_string())
+                    let mut answer = text(refusal.status(), "application/problem+json", problem.to_string());
+                    if matches!(refusal, Refusal::Method) {
+                        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                    }
+                    answer
                 }
             }
         })
     }
 }
 
-async fn serve(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn serve(admin: &Arc<Admin>, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
     own_address(&head.headers)?;
     let path = head.uri.path();
-    match (&head.method, path) {
-        (&Method::GET, "/healthz") => return Ok(text(StatusCode::OK, "text/plain", "ok\n".to_owned())),
-        (&Method::GET, "/readyz") => return Ok(ready(admin).await),
-        (&Method::GET, "/metrics") => return metrics(admin).await,
-        _ => {}
+    if let probe @ ("/healthz" | "/readyz" | "/metrics") = path {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::Method);
+        }
+        return match probe {
+            "/healthz" => Ok(text(StatusCode::OK, "text/plain", "ok\n".to_owned())),
+            "/readyz" => Ok(ready(admin).await),
+            _ => metrics(admin).await,
+        };
     }
     if let Some(token) = &admin.token {
         let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -247,12 +261,18 @@ async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
         admin.metrics.pending.get_or_create(&labels).set(count.count as f64);
     }
     admin.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
+    admin.metrics.credential_expiry.clear();
+    for expiry in admin.policies.now().expiries.iter() {
+        let (partner, credential) = (expiry.partner.to_string(), expiry.credential.to_string());
+        let labels = CredentialLabels { partner, credential };
+        admin.metrics.credential_expiry.get_or_create(&labels).set(expiry.at.millis() / 1000);
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(text(StatusCode::OK, kind, admin.metrics.text()))
 }
 
 fn text(status: StatusCode, kind: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Body::from(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -266,8 +286,8 @@ fn query(text: &str) -> Result<Value, Refusal> {
     let mut object = serde_json::Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value =
-            decode(value).ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
+        let value = decode_form(value)
+            .ok_or_else(|| Refusal::Wrong(format!("`{name}` is not percent-encoded UTF-8")))?;
         let value = match name {
             "limit" | "after" | "wait" => value
                 .parse::<u64>()
@@ -284,22 +304,4 @@ fn query(text: &str) -> Result<Value, Refusal> {
         object.insert(name.to_owned(), value);
     }
     Ok(Value::Object(object))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = rest.get(..2)?;
-                rest = &rest[2..];
-                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     canonical,
-    journal::{EventRecord, ExceptionRecord, MessageRecord, Outbound},
+    journal::{EventRecord, ExceptionRecord, MessageRecord, Outbound, PastOutbound},
     words::Document,
 };
 
@@ -15,14 +15,16 @@ pub(super) fn message(found: &MessageRecord) -> Value {
     let problem: Option<Value> = found.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
     json!({
         "message": found.summary, "receipt": found.receipt, "problem": problem,
-        "document": found.document.as_ref().map(document), "deliveries": found.deliveries,
+        "document": if found.pruned { json!({ "pruned": true }) } else { json!(found.document.as_ref().map(document)) },
+        "deliveries": found.deliveries, "exceptions": found.exceptions, "repeats": found.repeats,
+        "parent": found.parent, "children": found.children,
     })
 }
 
 pub(super) fn event(found: &EventRecord) -> Value {
     json!({
         "sequence": found.sequence, "partner": found.partner, "message_id": found.message_id,
-        "keys": found.event.order_keys, "event": canonical::cloud_event(&found.event, found.message_id),
+        "keys": found.event.order_keys, "held": found.held, "revises": found.revises, "event": canonical::cloud_event(&found.event, found.message_id),
     })
 }
 
@@ -31,7 +33,16 @@ pub(super) fn exception(found: &ExceptionRecord) -> Value {
         "exception": found.summary, "message_id": found.message_id, "document": document(&found.document),
         "event": canonical::cloud_event(&found.event, found.message_id), "contradicts": found.contradicts,
         "outbound": found.outbound.as_ref().map(outbound), "attempts": found.attempts,
+        "past": found.past.iter().map(past).collect::<Vec<_>>(),
     })
+}
+
+fn past(past: &PastOutbound) -> Value {
+    let mut shown = outbound(&past.outbound);
+    shown["revision"] = past.revision.into();
+    shown["replaced_by"] = past.by.clone().into();
+    shown["replaced_at"] = past.at.to_string().into();
+    shown
 }
 
 fn outbound(outbound: &Outbound) -> Value {

@@ -27,6 +27,7 @@ struct Halves {
 #[derive(Clone, Debug)]
 struct Entry {
     caller: Caller,
+    bound: Option<Digest>,
     from: Time,
     until: Time,
     keys: Arc<KeySet>,
@@ -41,7 +42,8 @@ impl Entry {
 }
 
 impl Cache {
-    pub(super) fn get(&self, token: &Digest, now: Time) -> Option<Caller> {
+    /// Whose the token is, and the certificate that it is bound to.
+    pub(super) fn get(&self, token: &Digest, now: Time) -> Option<(Caller, Option<Digest>)> {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match halves.young.get(token) {
             Some(entry) => entry.clone(),
@@ -52,7 +54,7 @@ impl Cache {
             }
         };
         if entry.holds(now) {
-            return Some(entry.caller);
+            return Some((entry.caller, entry.bound));
         }
         halves.young.remove(token);
         None
@@ -61,6 +63,7 @@ impl Cache {
     pub(super) fn put(&self, token: Digest, caller: &Caller, verified: &Verified<'_>) {
         let entry = Entry {
             caller: caller.clone(),
+            bound: verified.bound,
             from: verified.from,
             until: verified.until,
             keys: Arc::clone(&verified.issuer.keys),

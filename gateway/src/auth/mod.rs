@@ -3,22 +3,35 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use subtle::ConstantTimeEq;
 
-use crate::words::{Caller, Digest, PartnerName, Time};
+use crate::words::{Caller, Certificate, Digest, PartnerName, Peer, Time};
 
 mod algorithm;
 mod cache;
+mod certificate;
+mod claimed;
 mod fetch;
 mod keyset;
+mod message;
+mod signed;
 mod token;
+mod webhook;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use certificate::{CertificateRule, KnownBy};
+pub use claimed::claimed;
 pub use fetch::{Fetch, FetchError};
 pub use keyset::{KeySet, KeySetError};
+pub use message::{SignatureAlgorithm, SignerRule, VerifyingKey};
+pub use signed::{Identified, Repeats, Signed};
+pub use webhook::WebhookRule;
 
 use cache::Cache;
+use message::Message;
+use signed::Claim;
+use webhook::Webhook;
 
 /// Longest token or key that is looked at, in bytes. Real ones stay below 4 KiB; a header is at most 16 KiB.
 const LONGEST: usize = 8 * 1024;
@@ -36,6 +49,8 @@ pub struct Issuer {
     pub algorithms: Vec<Algorithm>,
     /// Claims that must be there and not be empty, beside `iss`, `aud` and `exp`, which always must.
     pub required_claims: Vec<String>,
+    /// Whether each of its tokens must be bound to the certificate of the client that shows it.
+    pub certificate_bound: bool,
     /// How far its clock may be from ours.
     pub leeway: Duration,
     /// Its keys.
@@ -66,9 +81,9 @@ pub struct TokenRule {
     pub credential: Arc<str>,
     /// The issuer's name in the policy.
     pub issuer: Arc<str>,
-    /// Claims that must all have this value, or contain it where they are lists. A rule without claims
+    /// Claims that must all have one of their values, or contain it where they are lists. A rule without claims
     /// matches nothing: a token is somebody's only because the policy says by what.
-    pub claims: Vec<(String, String)>,
+    pub claims: Vec<(String, Vec<String>)>,
 }
 
 /// Why a request is nobody's. The text is for the log and holds nothing secret; a caller gets [`Error::public`].
@@ -135,6 +150,25 @@ pub enum Error {
         /// Another.
         second: PartnerName,
     },
+    /// A client certificate that is nobody's.
+    #[error("certificate `{subject}`: {why}")]
+    Certificate {
+        /// Whose it says it is.
+        subject: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A webhook (Standard Webhooks) whose signature does not hold.
+    #[error("webhook: {0}")]
+    Webhook(&'static str),
+    /// A request whose signature (RFC 9421) does not hold.
+    #[error("signature of key `{keyid}`: {why}")]
+    Message {
+        /// The key that it names, or nothing.
+        keyid: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The issuer's keys could not be had for too long.
     #[error("keys of issuer `{issuer}` are not available: {why}")]
     KeysUnavailable {
@@ -151,10 +185,47 @@ impl Error {
         "the request carries no valid credential"
     }
 
+    /// What kind of failure it was, for figures.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed(_) => "malformed",
+            Self::Unknown => "unknown-key",
+            Self::Expired(_) | Self::NotYet(_) => "not-in-time",
+            Self::Header(_) | Self::Algorithm { .. } | Self::Key { .. } | Self::Signature(_) => {
+                "token-signature"
+            }
+            Self::Issuer(_) => "issuer",
+            Self::Claim { .. } => "claim",
+            Self::Nobody(_) | Self::Ambiguous { .. } => "nobody",
+            Self::Certificate { .. } => "certificate",
+            Self::Webhook(_) => "webhook",
+            Self::Message { .. } => "message-signature",
+            Self::KeysUnavailable { .. } => "keys-unavailable",
+        }
+    }
+
     /// Whether the same request may succeed later without a change: only when the keys were not to be had.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::KeysUnavailable { .. })
     }
+}
+
+/// Whom one revision of the policies believes, and by what.
+#[derive(Debug, Default)]
+pub struct Believed {
+    /// API keys.
+    pub keys: Vec<ApiKey>,
+    /// Issuers of tokens.
+    pub issuers: Vec<Issuer>,
+    /// Whose their tokens are.
+    pub rules: Vec<TokenRule>,
+    /// Client certificates.
+    pub certificates: Vec<CertificateRule>,
+    /// Secrets of webhooks.
+    pub webhooks: Vec<WebhookRule>,
+    /// Keys that sign requests.
+    pub signers: Vec<SignerRule>,
 }
 
 /// Tells whose a request is. Built from one revision of the policies and never changed; key sets are shared
@@ -164,30 +235,63 @@ pub struct Authenticator {
     keys: HashMap<[u8; 8], Vec<ApiKey>>,
     issuers: Vec<Issuer>,
     rules: Vec<TokenRule>,
+    certificates: Vec<CertificateRule>,
+    webhooks: Vec<Arc<WebhookRule>>,
+    signers: Vec<Arc<SignerRule>>,
     cache: Cache,
 }
 
 impl Authenticator {
     /// An authenticator that believes these and nobody else.
-    pub fn new(keys: Vec<ApiKey>, issuers: Vec<Issuer>, rules: Vec<TokenRule>) -> Self {
+    pub fn new(believed: Believed) -> Self {
+        let Believed { keys, issuers, rules, certificates, webhooks, signers } = believed;
+        let (webhooks, signers) = (webhooks.into_iter().map(Arc::new), signers.into_iter().map(Arc::new));
+        let (webhooks, signers) = (webhooks.collect(), signers.collect());
         let mut by_hash: HashMap<_, Vec<_>> = HashMap::new();
         for key in keys {
             by_hash.entry(bin(&key.sha256)).or_default().push(key);
         }
-        Self { keys: by_hash, issuers, rules, cache: Cache::default() }
+        Self { keys: by_hash, issuers, rules, certificates, webhooks, signers, cache: Cache::default() }
     }
 
     /// Reads the one credential of a request: `Authorization: Bearer` with a token or an API key,
-    /// `Authorization: ApiKey`, or `X-Api-Key`. Waits only while an issuer's keys are fetched because the
-    /// token names one that is not known yet.
+    /// `Authorization: ApiKey`, or `X-Api-Key`; without any of them a message signature, a webhook's signature or the
+    /// client's certificate, the first that is there. Waits only while an issuer's keys are fetched because the token
+    /// names one that is not known yet.
     ///
     /// # Errors
     /// The request is nobody's; see [`Error`].
-    pub async fn authenticate(&self, headers: &HeaderMap, now: Time) -> Result<Caller, Error> {
+    pub async fn authenticate(&self, head: &Parts, peer: &Peer, now: Time) -> Result<Identified, Error> {
+        let known = match (credential(&head.headers)?, &peer.certificate) {
+            (Some(Credential::Key(secret)), _) => self.api_key(secret, now),
+            (Some(Credential::Token(token)), shown) => self.token(token, shown.as_deref(), now).await,
+            (None, shown) => {
+                if let Some(claim) = self.signed(head, peer, now)? {
+                    return Ok(Identified::Signed(Box::new(Signed(claim))));
+                }
+                let shown = shown.as_ref().ok_or(Error::Missing)?;
+                certificate::caller(&self.certificates, shown, now)
+            }
+        };
+        known.map(Identified::Known)
+    }
+
+    /// Whose the API key among these header fields is: for rehearsals, to which nothing else can be shown.
+    ///
+    /// # Errors
+    /// There is none, or it is nobody's.
+    pub fn keyed(&self, headers: &HeaderMap, now: Time) -> Result<Caller, Error> {
         match credential(headers)? {
-            Credential::Key(secret) => self.api_key(secret, now),
-            Credential::Token(token) => self.token(token, now).await,
+            Some(Credential::Key(secret)) => self.api_key(secret, now),
+            Some(Credential::Token(_)) | None => Err(Error::Missing),
         }
+    }
+
+    fn signed(&self, head: &Parts, peer: &Peer, now: Time) -> Result<Option<Claim>, Error> {
+        if let Some(message) = Message::read(head, peer, &self.signers, now)? {
+            return Ok(Some(Claim::Message(message)));
+        }
+        Ok(Webhook::read(head, &self.webhooks, now)?.map(Claim::Webhook))
     }
 
     fn api_key(&self, secret: &str, now: Time) -> Result<Caller, Error> {
@@ -205,12 +309,13 @@ impl Authenticator {
         })
     }
 
-    async fn token(&self, token: &str, now: Time) -> Result<Caller, Error> {
+    async fn token(&self, token: &str, shown: Option<&Certificate>, now: Time) -> Result<Caller, Error> {
         let digest = Digest::of(token.as_bytes());
-        if let Some(caller) = self.cache.get(&digest, now) {
-            return Ok(caller);
+        if let Some((caller, bound)) = self.cache.get(&digest, now) {
+            return certificate::hold(bound.as_ref(), shown).map(|()| caller);
         }
         let verified = token::verify(token, &self.issuers, now).await?;
+        certificate::hold(verified.bound.as_ref(), shown)?;
         let caller = self.whose(&verified.issuer.name, &verified.claims)?;
         self.cache.put(digest, &caller, &verified);
         Ok(caller)
@@ -254,12 +359,12 @@ enum Credential<'a> {
     Token(&'a str),
 }
 
-fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Error> {
+fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Error> {
     let authorization = headers.get_all(AUTHORIZATION).iter();
     let mut all = authorization
         .map(|value| (true, value))
         .chain(headers.get_all("x-api-key").iter().map(|value| (false, value)));
-    let (is_authorization, value) = all.next().ok_or(Error::Missing)?;
+    let Some((is_authorization, value)) = all.next() else { return Ok(None) };
     if all.next().is_some() {
         return Err(Error::Malformed("more than one credential"));
     }
@@ -277,9 +382,9 @@ fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Error> {
     }
     if scheme.eq_ignore_ascii_case("bearer") {
         let is_token = !secret.starts_with("xd_") && secret.contains('.');
-        Ok(if is_token { Credential::Token(secret) } else { Credential::Key(secret) })
+        Ok(Some(if is_token { Credential::Token(secret) } else { Credential::Key(secret) }))
     } else if scheme.eq_ignore_ascii_case("apikey") {
-        Ok(Credential::Key(secret))
+        Ok(Some(Credential::Key(secret)))
     } else {
         Err(Error::Malformed("a scheme other than Bearer and ApiKey"))
     }

@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{Algorithm, Error, Issuer};
-use crate::words::{Time, json};
+use crate::words::{Digest, Time, json};
 
 /// Header parameters that would bring their own key or change what is signed.
 const NEVER: [(&str, &str); 6] = [
@@ -27,6 +27,8 @@ pub(super) struct Verified<'a> {
     pub(super) from: Time,
     /// Leeway included.
     pub(super) until: Time,
+    /// The certificate that it is bound to (RFC 8705, section 3.1).
+    pub(super) bound: Option<Digest>,
     /// Generation of the key set that verified it.
     pub(super) generation: u64,
 }
@@ -56,25 +58,26 @@ pub(super) async fn verify<'a>(token: &str, issuers: &'a [Issuer], now: Time) ->
     // Before the keys are asked for: a token that can't be good must not cause a fetch.
     let (from, until) = lifetime(&claims, issuer.leeway, now)?;
     registered(&claims, issuer)?;
+    let bound = bound(&claims, issuer)?;
     let key = issuer.keys.find(header.kid.as_deref(), algorithm, issuer, now).await?;
     let signed = &token[..head.len() + 1 + body.len()];
     if !key.verifies(algorithm, signed.as_bytes(), signature) {
         return Err(Error::Signature(Arc::clone(&issuer.name)));
     }
-    Ok(Verified { issuer, claims, from, until, generation: key.generation() })
+    Ok(Verified { issuer, claims, from, until, bound, generation: key.generation() })
 }
 
-/// Whether every wanted claim has its value, or contains it.
-pub(super) fn matches(claims: &Map<String, Value>, wanted: &[(String, String)]) -> bool {
+/// Whether every wanted claim has one of its values, or contains it.
+pub(super) fn matches(claims: &Map<String, Value>, wanted: &[(String, Vec<String>)]) -> bool {
     let is = |value: &Value, text: &str| match value {
         Value::String(value) => value == text,
         Value::Number(value) => value.to_string() == text,
         Value::Bool(value) => value.to_string() == text,
         _ => false,
     };
-    let holds = |(name, text): &(String, String)| match claims.get(name) {
-        Some(Value::Array(items)) => items.iter().any(|item| is(item, text)),
-        Some(value) => is(value, text),
+    let holds = |(name, texts): &(String, Vec<String>)| match claims.get(name) {
+        Some(Value::Array(items)) => items.iter().any(|item| texts.iter().any(|text| is(item, text))),
+        Some(value) => texts.iter().any(|text| is(value, text)),
         None => false,
     };
     !wanted.is_empty() && wanted.iter().all(holds)
@@ -177,6 +180,26 @@ fn registered(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// The certificate that a token is bound to. A token that is bound to something else, whose holder nobody can check
+/// here, is no bearer's either.
+fn bound(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Option<Digest>, Error> {
+    let bad = |why| Err(Error::Claim { claim: "cnf".to_owned(), why });
+    let confirmation = match claims.get("cnf") {
+        None if issuer.certificate_bound => return bad("is missing"),
+        None => return Ok(None),
+        Some(Value::Object(confirmation)) => confirmation,
+        Some(_) => return bad("is not an object"),
+    };
+    let thumbprint = match (confirmation.len(), confirmation.get("x5t#S256")) {
+        (1, Some(Value::String(text))) => URL_SAFE_NO_PAD.decode(text).ok(),
+        _ => return bad("binds the token to something other than a certificate"),
+    };
+    match thumbprint.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+        Some(bytes) => Ok(Some(Digest::from_bytes(bytes))),
+        None => bad("has no SHA-256 thumbprint"),
+    }
 }
 
 /// Text from outside, fit for a log line.

@@ -1,29 +1,30 @@
-//! `message`, `event`, `delivery`, `exception`: clients of the admin API and nothing more.
+//! `message`, `event`, `delivery`: clients of the admin API and nothing more.
 
-use std::{os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+use std::{os::unix::fs::OpenOptionsExt as _, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
     client::{AdminArgs, Client, Error, query},
+    plugin::lineage,
     show,
 };
-use crate::words::{EventId, MessageId};
+use crate::words::{Clock, EventId, MessageId, Random};
 
 /// Arguments of a list.
 #[derive(Args, Debug)]
 pub struct Page {
     /// At most so many, up to 1000
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    limit: u64,
+    pub(super) limit: u64,
     /// Only of this partner
     #[arg(long, value_name = "NAME")]
-    partner: Option<String>,
+    pub(super) partner: Option<String>,
 }
 
 /// A business key as it is asked for.
-fn business_key(text: &str) -> Result<String, String> {
+pub(super) fn business_key(text: &str) -> Result<String, String> {
     match text.split_once(':') {
         Some((kind, value)) if !kind.is_empty() && !value.is_empty() => Ok(text.to_owned()),
         _ => Err("a key is KIND:VALUE, like `order:8841-22`".to_owned()),
@@ -45,6 +46,19 @@ pub enum Message {
         /// Only older than this message
         #[arg(long, value_name = "ID")]
         before: Option<MessageId>,
+    },
+    /// Show from which bytes of a stored document each field of its events comes
+    ///
+    /// By the mapper that made them, on this machine: the gateway hands over the document, its context and the mapper,
+    /// and stores and sends nothing. Exit codes: 0 shown, 1 it cannot be followed.
+    #[command(after_help = "Examples:\n  crossdock message lineage 01JD8Q2M7T6V9K3H5X0YB4N8RC\n  \
+        crossdock message lineage 01JD8Q2M7T6V9K3H5X0YB4N8RC --field /lines/0/lot")]
+    Lineage {
+        /// The message
+        id: MessageId,
+        /// What is shown, and how much is tried
+        #[command(flatten)]
+        options: lineage::Options,
     },
     /// Map a stored document again by its original mapper and compare the events; stores and sends nothing
     ///
@@ -121,59 +135,16 @@ pub enum Delivery {
     },
 }
 
-/// Exceptions: what needs a person.
-#[derive(Subcommand, Debug)]
-pub enum Exception {
-    /// List open exceptions, newest first
-    #[command(after_help = "Example: crossdock exception list --target globex-sap")]
-    List {
-        /// How much of the list
-        #[command(flatten)]
-        page: Page,
-        /// Only to this target
-        #[arg(long, value_name = "NAME")]
-        target: Option<String>,
-        /// Ended ones too
-        #[arg(long)]
-        all: bool,
-    },
-    /// Show one exception: what was sent, what the target said, what waits behind it
-    #[command(after_help = "Example: crossdock exception show 4711")]
-    Show {
-        /// The exception
-        id: u64,
-    },
-    /// Send it again, at once
-    #[command(after_help = "Example: crossdock exception retry 4711 --remap")]
-    Retry {
-        /// The exception
-        id: u64,
-        /// Map the event again instead of sending the stored bytes
-        #[arg(long)]
-        remap: bool,
-        /// Who decides; for the audit
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-        by: String,
-    },
-    /// Give it up with a reason; later events of its order go on
-    #[command(after_help = "Example: crossdock exception discard 4711 --reason \"shipped by hand\"")]
-    Discard {
-        /// The exception
-        id: u64,
-        /// Why; for the audit
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// Who decides; for the audit
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-        by: String,
-    },
-}
-
 /// Runs a `message` command.
 ///
 /// # Errors
 /// The gateway cannot be reached, or its answer is no.
-pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
+pub async fn message(
+    command: Message,
+    admin: &AdminArgs,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> Result<(), Error> {
     let client = Client::new(admin);
     match command {
         Message::List { page, state, before } => {
@@ -191,6 +162,16 @@ pub async fn message(command: Message, admin: &AdminArgs) -> Result<(), Error> {
                 cells.extend(rest.iter().map(|name| show::text(&row[name])));
                 cells
             });
+        }
+        Message::Lineage { id, options } => {
+            let bundle = client.get(&format!("messages/{id}/bundle")).await?;
+            let json = admin.json;
+            // It runs a mapper thousands of times, on a runtime of its own.
+            let traced = tokio::task::spawn_blocking(move || {
+                lineage::of_message(bundle, &options, json, &*clock, &*random)
+            });
+            let traced = traced.await.map_err(|error| Error::No(error.to_string()))?;
+            traced.map_err(Error::No)?;
         }
         Message::Rerun { id, export: Some(file) } => {
             let bundle = client.get(&format!("messages/{id}/bundle")).await?;
@@ -344,7 +325,8 @@ pub async fn delivery(command: Delivery, admin: &AdminArgs) -> Result<(), Error>
         ("event", event.map(|event| event.to_string())),
     ]);
     let found = Client::new(admin).get(&format!("deliveries{query}")).await?;
-    let headings = ["delivery", "enqueued", "target", "type", "keys", "state", "attempts", "last", "due"];
+    let headings =
+        ["delivery", "enqueued", "target", "type", "keys", "state", "attempts", "last", "due", "why"];
     list(admin, page.limit, &found["deliveries"], &headings, "no deliveries", |row| {
         vec![
             show::text(&row["id"]),
@@ -356,56 +338,9 @@ pub async fn delivery(command: Delivery, admin: &AdminArgs) -> Result<(), Error>
             show::text(&row["attempts"]),
             last_answer(row),
             show::second(&row["due"]),
+            show::brief(&row["last_error"], 60),
         ]
     });
-    Ok(())
-}
-
-/// Runs an `exception` command.
-///
-/// # Errors
-/// The gateway cannot be reached, or its answer is no.
-pub async fn exception(command: Exception, admin: &AdminArgs) -> Result<(), Error> {
-    let client = Client::new(admin);
-    match command {
-        Exception::List { page, target, all } => {
-            let query = query(&[
-                ("limit", Some(page.limit.to_string())),
-                ("partner", page.partner),
-                ("target", target),
-                ("all", all.then(|| "true".to_owned())),
-            ]);
-            let found = client.get(&format!("exceptions{query}")).await?;
-            let headings = ["exception", "since", "partner", "target", "keys", "why", "waiting"];
-            list(admin, page.limit, &found["exceptions"], &headings, "no open exceptions", |row| {
-                vec![
-                    show::text(&row["id"]),
-                    show::second(&row["since"]),
-                    show::text(&row["partner"]),
-                    show::text(&row["target"]),
-                    show::keys(&row["keys"]),
-                    show::text(&row["cause"]["code"]),
-                    show::text(&row["waiting"]),
-                ]
-            });
-        }
-        Exception::Show { id } => {
-            let found = client.get(&format!("exceptions/{id}")).await?;
-            if admin.json {
-                show::line(&found);
-            } else {
-                print_exception(&found);
-            }
-        }
-        Exception::Retry { id, remap, by } => {
-            let asked = json!({ "by": by, "remap": remap });
-            resolved(admin, &client.post(&format!("exceptions/{id}/retry"), &asked).await?);
-        }
-        Exception::Discard { id, reason, by } => {
-            let asked = json!({ "by": by, "reason": reason });
-            resolved(admin, &client.post(&format!("exceptions/{id}/discard"), &asked).await?);
-        }
-    }
     Ok(())
 }
 
@@ -418,7 +353,7 @@ fn last_answer(delivery: &Value) -> String {
     }
 }
 
-fn list(
+pub(super) fn list(
     admin: &AdminArgs,
     limit: u64,
     rows: &Value,
@@ -435,19 +370,6 @@ fn list(
         if u64::try_from(rows.len()).is_ok_and(|rows| rows == limit) {
             anstream::eprintln!("these are the newest {limit}; `--limit` shows more");
         }
-    }
-}
-
-fn resolved(admin: &AdminArgs, answer: &Value) {
-    let resolution = &answer["resolution"];
-    if admin.json {
-        show::line(resolution);
-        return;
-    }
-    let (id, action) = (show::text(&resolution["exception"]), show::text(&resolution["action"]));
-    anstream::println!("exception {id} {action} by {}", show::safe(&show::text(&resolution["by"])));
-    if let Some(waiting) = resolution["waiting"].as_u64().filter(|waiting| *waiting > 0) {
-        anstream::println!("{waiting} later events of its lanes follow in order");
     }
 }
 
@@ -501,7 +423,7 @@ fn print_message(found: &Value) {
     print_document("document", &found["document"]);
 }
 
-fn print_errors(title: &str, errors: &Value) {
+pub(super) fn print_errors(title: &str, errors: &Value) {
     for error in errors.as_array().map(Vec::as_slice).unwrap_or_default() {
         let place = show::text(&error["at"]["path"]);
         let offset =
@@ -512,7 +434,7 @@ fn print_errors(title: &str, errors: &Value) {
     }
 }
 
-fn print_document(title: &str, document: &Value) {
+pub(super) fn print_document(title: &str, document: &Value) {
     if document.is_null() {
         return;
     }
@@ -524,65 +446,5 @@ fn print_document(title: &str, document: &Value) {
     match document["text"].as_str() {
         Some(text) => anstream::print!("{}", show::excerpt(&text.replace('~', "~\n"), 12, "  ")),
         None => anstream::println!("  (not text)"),
-    }
-}
-
-fn print_exception(found: &Value) {
-    let exception = &found["exception"];
-    let mut route = show::text(&exception["partner"]);
-    // What contradicts an earlier event never set out for a target.
-    if let Some(target) = exception["target"].as_str() {
-        route = format!("{route} → {target}");
-    }
-    let waiting = exception["waiting"].as_u64().unwrap_or(0);
-    anstream::println!(
-        "{}   {}   since {}   holds {waiting} later events",
-        show::safe(&route),
-        show::safe(&show::keys(&exception["keys"])),
-        show::text(&exception["since"])
-    );
-    anstream::println!(
-        "{}, from message {}",
-        show::text(&exception["type"]),
-        show::text(&found["message_id"])
-    );
-    let cause = &exception["cause"];
-    anstream::println!(
-        "  why      {}: {}",
-        show::text(&cause["code"]),
-        show::safe(&show::text(&cause["detail"]))
-    );
-    print_errors("  at       ", &cause["diagnostics"]);
-    for attempt in found["attempts"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let said = if attempt["status"].is_null() {
-            show::text(&attempt["error"])
-        } else {
-            show::text(&attempt["status"])
-        };
-        let excerpt = attempt["excerpt"].as_str().map(|text| format!(": \"{text}\"")).unwrap_or_default();
-        anstream::println!(
-            "  tried    {}  {}",
-            show::text(&attempt["started_at"]),
-            show::safe(&format!("{said}{excerpt}"))
-        );
-    }
-    if let Some(resolution) = exception["resolution"].as_object() {
-        anstream::println!(
-            "  ended    {} by {} at {}",
-            show::text(&resolution["action"]),
-            show::safe(&show::text(&resolution["by"])),
-            show::second(&resolution["at"])
-        );
-    }
-    print_document("came as", &found["document"]);
-    print_document("sent as", &found["outbound"]["document"]);
-    if exception["resolution"].is_null() {
-        let id = show::text(&exception["id"]);
-        anstream::println!("do");
-        // What contradicts an earlier event was never on its way, so there is nothing to send again.
-        if !exception["delivery"].is_null() {
-            anstream::println!("  retry     crossdock exception retry {id}");
-        }
-        anstream::println!("  discard   crossdock exception discard {id} --reason \"…\"");
     }
 }

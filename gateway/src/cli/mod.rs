@@ -10,6 +10,8 @@ mod api;
 mod audit;
 pub mod client;
 mod demo;
+pub mod exception;
+mod job;
 mod key;
 pub mod lookup;
 pub mod plugin;
@@ -63,7 +65,7 @@ enum Command {
     /// Look up and end what needs a person
     Exception {
         #[command(subcommand)]
-        command: lookup::Exception,
+        command: exception::Exception,
         #[command(flatten)]
         admin: client::AdminArgs,
     },
@@ -96,10 +98,10 @@ pub fn run(cli: Cli, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> ExitCode
         Command::Policy(args) => Ok(answered(args.run(&*clock, &*random))),
         Command::Api(args) => Ok(answered(args.run(&*clock))),
         Command::Key(args) => key::run(args, &*clock, &*random),
-        Command::Message { command, admin } => asked(lookup::message(command, &admin)),
+        Command::Message { command, admin } => asked(lookup::message(command, &admin, clock, random)),
         Command::Event { command, admin } => asked(lookup::event(command, &admin)),
         Command::Delivery { command, admin } => asked(lookup::delivery(command, &admin)),
-        Command::Exception { command, admin } => asked(lookup::exception(command, &admin)),
+        Command::Exception { command, admin } => asked(exception::exception(command, &admin)),
         Command::Audit { command, admin } => audit::run(command, &admin),
         Command::Try(args) => plugin::trial::run(&args, &*clock, &*random).map(|()| ExitCode::SUCCESS),
         Command::Compile { code } => Ok(crate::mapper::compile::child_main(code)),

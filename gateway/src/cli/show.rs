@@ -59,6 +59,15 @@ pub fn keys(value: &Value) -> String {
     keys.join(", ")
 }
 
+/// The beginning of a text, so that a row stays a row; nothing for nothing.
+pub fn brief(value: &Value, most: usize) -> String {
+    let text = value.as_str().unwrap_or_default();
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Text from outside made safe for a terminal: control characters shown, not obeyed.
 pub fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

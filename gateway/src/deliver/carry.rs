@@ -127,10 +127,12 @@ impl Carrier {
     }
 }
 
-/// The same on every attempt of one event to one subscription's target. A dot would blur the borders of what Standard
+/// The same on every attempt of the same bytes to one subscription's target: a target that remembers its answer to the
+/// first ones must not give it for those that a person had made instead. A dot would blur the borders of what Standard
 /// Webhooks sign, so a name's dots are written as `~`, which no name has.
 pub(super) fn request_id(work: &Work) -> String {
-    format!("{}-{}", work.event.id, work.subscription.as_str().replace('.', "~"))
+    let id = format!("{}-{}", work.event.id, work.subscription.as_str().replace('.', "~"));
+    if work.revision > 1 { format!("{id}+{}", work.revision) } else { id }
 }
 
 /// The business key that a delivery stands for, in its partner's scope.

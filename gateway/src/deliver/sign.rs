@@ -2,45 +2,18 @@
 
 use std::fmt;
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
-};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::hmac;
 
-use crate::words::Time;
+use crate::words::{Time, webhook::shared_secret};
 
-/// Secrets are handed around with and without their padding, and cut where their last letter has bits to spare.
-const SECRET_TEXT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// The specification asks makers of secrets for 24 to 64 bytes, and its own libraries sign with 23. Below 128 bits a
-/// secret could be guessed.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+pub use crate::words::webhook::InvalidKey;
 
 /// The secrets that sign calls of one target, newest first. While a secret is rotated there are two, and every call
 /// carries both signatures, so that the receiver can change over when it likes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookKey {
     secrets: Vec<Vec<u8>>,
-}
-
-/// A text that is no signing secret. The text itself is never shown.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidKey {
-    /// It is not base64.
-    #[error("the signing secret is not `whsec_` and base64")]
-    NotBase64,
-    /// It is too short or too long.
-    #[error("the signing secret has {0} bytes, 16 to 64 are needed")]
-    Length(usize),
-    /// There is none.
-    #[error("there is no signing secret")]
-    None,
 }
 
 impl WebhookKey {
@@ -52,7 +25,7 @@ impl WebhookKey {
         if secrets.is_empty() {
             return Err(InvalidKey::None);
         }
-        let secrets = secrets.iter().map(|text| secret(text)).collect::<Result<_, _>>()?;
+        let secrets = secrets.iter().map(|text| shared_secret(text)).collect::<Result<_, _>>()?;
         Ok(Self { secrets })
     }
 
@@ -71,13 +44,6 @@ impl WebhookKey {
 /// The value of `webhook-timestamp`: whole seconds.
 pub fn timestamp(at: Time) -> i64 {
     at.millis().div_euclid(1000)
-}
-
-fn secret(text: &str) -> Result<Vec<u8>, InvalidKey> {
-    let text = text.trim();
-    let text = text.strip_prefix("whsec_").unwrap_or(text);
-    let secret = SECRET_TEXT.decode(text).map_err(|_| InvalidKey::NotBase64)?;
-    if SECRET_BYTES.contains(&secret.len()) { Ok(secret) } else { Err(InvalidKey::Length(secret.len())) }
 }
 
 impl fmt::Debug for WebhookKey {

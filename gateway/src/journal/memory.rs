@@ -7,11 +7,14 @@ use std::{
 
 use tokio::sync::watch;
 
+mod look;
+
 use super::{
     Accepted, Appended, Attempt, Cause, Counter, DeliveryFilter, DeliveryId, DeliveryRecord, DeliveryState,
-    Destination, Error, EventFilter, EventRecord, ExceptionFilter, ExceptionRecord, ExceptionSummary,
-    Journal, MessageFilter, MessageRecord, MessageState, MessageSummary, Next, Outbound, Outcome, Pending,
-    PendingCount, Refused, Remembered, Resolution, Status, Stuck, WAITING_COUNTED, Work, page,
+    Destination, Edit, Error, EventFilter, EventRecord, ExceptionFilter, ExceptionGroup, ExceptionRecord,
+    ExceptionSummary, GroupBy, Journal, MessageFilter, MessageRecord, MessageState, MessageSummary, Next,
+    Outbound, Outcome, PastOutbound, Pending, Refused, Remembered, Resolution, Status, Stuck, Successor,
+    WAITING_COUNTED, Work,
 };
 use crate::words::{
     Clock, Disposition, Document, EstateName, Event, EventId, EventOutcome, Identity, Key, MessageId,
@@ -74,6 +77,8 @@ struct State {
     deliveries: Vec<Delivery>,
     lanes: HashMap<Lane, BTreeSet<usize>>,
     exceptions: Vec<Exception>,
+    /// Events that a later message told again.
+    repeats: BTreeSet<(usize, MessageId)>,
     idempotency: HashMap<(PartnerName, String), (Remembered, Time)>,
     counters: HashMap<Counter, u64>,
 }
@@ -85,11 +90,11 @@ struct Message {
     receipt: Option<Receipt>,
     problem: Option<String>,
     document: Option<Document>,
+    parent: Option<MessageId>,
 }
 
 struct Delivery {
     partner: PartnerName,
-    message: MessageId,
     event: usize,
     subscription: SubscriptionName,
     target: TargetName,
@@ -104,7 +109,17 @@ struct Delivery {
     enqueued_at: Time,
     ended_at: Option<Time>,
     outbound: Option<Outbound>,
+    /// Documents that a person replaced.
+    past: Vec<PastOutbound>,
+    /// What its lane does now that it is parked.
+    stuck: Stuck,
     history: Vec<Attempt>,
+}
+
+impl Delivery {
+    fn revision(&self) -> u32 {
+        self.past.last().map_or(1, |past| past.revision + 1)
+    }
 }
 
 struct Exception {
@@ -113,6 +128,7 @@ struct Exception {
     contradicts: Option<EventId>,
     cause: Cause,
     since: Time,
+    owner: Option<String>,
     resolution: Option<Resolution>,
 }
 
@@ -133,6 +149,7 @@ impl State {
             deliveries: Vec::new(),
             lanes: HashMap::new(),
             exceptions: Vec::new(),
+            repeats: BTreeSet::new(),
             idempotency: HashMap::new(),
             counters: HashMap::new(),
         }
@@ -168,6 +185,7 @@ impl State {
                 receipt: Some(receipt.clone()),
                 problem: None,
                 document: Some(accepted.document),
+                parent: accepted.parent,
             },
         );
         if let (Some(key), Some(given)) = (memory, accepted.idempotency) {
@@ -179,21 +197,30 @@ impl State {
 
     fn take(&mut self, accepted: &Accepted, event: &Event, destinations: &[Destination]) -> EventOutcome {
         let fact = (accepted.partner.clone(), event.identity);
-        let holder = self.holders.get(&fact).map(|index| &self.events[*index]);
+        let held_by = self.holders.get(&fact).copied();
+        let holder = held_by.map(|index| &self.events[index]);
         let disposition = match holder {
             Some(first) if first.event.data_digest == event.data_digest => {
+                // A fact told twice in one document is no news to anybody.
+                if first.message_id != accepted.message_id {
+                    self.repeats.extend(held_by.map(|index| (index, accepted.message_id)));
+                }
+                let first = &self.events[held_by.unwrap_or_default()];
                 Disposition::Repeats { event: first.event.id, message: first.message_id }
             }
             Some(first) if event.corrects.is_none() => {
                 let contradicts = first.event.id;
-                let index = self.store(accepted, event);
+                let index = self.store(accepted, event, true);
                 let cause = super::contradiction(contradicts);
                 let exception = self.raise(index, None, Some(contradicts), cause, accepted.received_at);
                 Disposition::Held { exception, contradicts }
             }
             _ => {
-                let index = self.store(accepted, event);
+                let index = self.store(accepted, event, false);
                 self.holders.insert(fact, index);
+                if event.corrects.is_some() {
+                    self.settle_corrected(accepted, event, destinations);
+                }
                 destinations.iter().for_each(|to| self.enqueue(accepted, index, to));
                 Disposition::Stored { deliveries: u32::try_from(destinations.len()).unwrap_or(u32::MAX) }
             }
@@ -201,7 +228,7 @@ impl State {
         EventOutcome { id: event.id, kind: event.kind.clone(), keys: event.order_keys.clone(), disposition }
     }
 
-    fn store(&mut self, accepted: &Accepted, event: &Event) -> usize {
+    fn store(&mut self, accepted: &Accepted, event: &Event, held: bool) -> usize {
         let index = self.events.len();
         self.by_id.insert(event.id, index);
         self.events.push(EventRecord {
@@ -209,8 +236,70 @@ impl State {
             partner: accepted.partner.clone(),
             message_id: accepted.message_id,
             event: event.clone(),
+            held,
+            revises: None,
         });
         index
+    }
+
+    /// Exceptions about a fact need nobody any more once it was corrected and the correction goes the same way.
+    fn settle_corrected(&mut self, accepted: &Accepted, event: &Event, destinations: &[Destination]) {
+        for index in 0..self.exceptions.len() {
+            let exception = &self.exceptions[index];
+            let about = &self.events[exception.event];
+            let same = about.partner == accepted.partner && about.event.identity == event.identity;
+            let follows = exception.delivery.is_none_or(|delivery| {
+                let delivery = &self.deliveries[delivery];
+                destinations.iter().any(|to| to.subscription == delivery.subscription)
+            });
+            if exception.resolution.is_none() && same && follows {
+                let by = Successor { event: event.id, message: accepted.message_id, corrects: true };
+                self.supersede(index, by, accepted.received_at);
+            }
+        }
+    }
+
+    /// Ends an exception because `by` says what it would have said, or better.
+    fn supersede(&mut self, index: usize, by: Successor, now: Time) {
+        let delivery = self.exceptions[index].delivery;
+        let waiting = delivery.map_or(0, |delivery| self.behind(delivery));
+        let number = index as u64 + 1;
+        self.exceptions[index].resolution = Some(super::superseded(number, by, now, waiting));
+        if let Some(delivery) = delivery {
+            self.deliveries[delivery].state = DeliveryState::Discarded;
+            self.deliveries[delivery].ended_at = Some(now);
+            self.release(delivery, now);
+        }
+    }
+
+    /// Where a later state of the same thing stands behind a parked one whose lane says so, the later one wins.
+    fn settle_outdated(&mut self, parked: usize, now: Time) {
+        let delivery = &self.deliveries[parked];
+        if delivery.state != DeliveryState::Parked || delivery.stuck != Stuck::LatestWins {
+            return;
+        }
+        let about = &self.events[delivery.event].event;
+        let later = delivery.lanes.iter().filter_map(|lane| self.lanes.get(lane));
+        let later = later.flat_map(|pending| pending.range(parked + 1..)).copied();
+        let newest = later
+            .filter(|later| {
+                let later = &self.deliveries[*later];
+                let told = &self.events[later.event].event;
+                later.subscription == delivery.subscription
+                    && told.kind == about.kind
+                    && told.order_keys == about.order_keys
+            })
+            .max();
+        let open = self
+            .exceptions
+            .iter()
+            .position(|exception| exception.delivery == Some(parked) && exception.resolution.is_none());
+        if let (Some(newest), Some(open)) = (newest, open) {
+            let told = &self.events[self.deliveries[newest].event];
+            let corrects = told.event.corrects.is_some();
+            let by = Successor { event: told.event.id, message: told.message_id, corrects };
+            self.supersede(open, by, now);
+        }
     }
 
     fn enqueue(&mut self, accepted: &Accepted, event: usize, to: &Destination) {
@@ -226,7 +315,6 @@ impl State {
         }
         self.deliveries.push(Delivery {
             partner: accepted.partner.clone(),
-            message: accepted.message_id,
             event,
             subscription: to.subscription.clone(),
             target: to.target.clone(),
@@ -239,8 +327,16 @@ impl State {
             enqueued_at: accepted.received_at,
             ended_at: None,
             outbound: None,
+            past: Vec::new(),
+            stuck: Stuck::Hold,
             history: Vec::new(),
         });
+        let heads: BTreeSet<usize> = self.deliveries[index]
+            .lanes
+            .iter()
+            .filter_map(|lane| self.lanes.get(lane)?.first().copied())
+            .collect();
+        heads.into_iter().for_each(|head| self.settle_outdated(head, accepted.received_at));
     }
 
     fn raise(
@@ -251,7 +347,8 @@ impl State {
         cause: Cause,
         since: Time,
     ) -> u64 {
-        self.exceptions.push(Exception { event, delivery, contradicts, cause, since, resolution: None });
+        let (owner, resolution) = (None, None);
+        self.exceptions.push(Exception { event, delivery, contradicts, cause, since, owner, resolution });
         self.exceptions.len() as u64
     }
 
@@ -325,11 +422,13 @@ impl State {
             Next::Retry { due } => delivery.due = due,
             Next::Park { cause, stuck } => {
                 delivery.state = DeliveryState::Parked;
+                delivery.stuck = stuck;
                 let event = delivery.event;
                 self.raise(event, Some(index), None, cause, now);
                 if stuck == Stuck::Skip {
                     self.release(index, now);
                 }
+                self.settle_outdated(index, now);
             }
         }
         Ok(())
@@ -343,205 +442,82 @@ impl State {
             .ok_or_else(|| super::no_open_exception(exception))
     }
 
-    fn resolve(&mut self, exception: u64, action: &str, by: String, at: Time) -> Result<Resolution, Error> {
+    fn resolve(&mut self, exception: u64, action: &str, by: &str, at: Time) -> Result<Resolution, Error> {
         let waiting = self.open(exception)?.delivery.map_or(0, |index| self.behind(index));
-        let resolution = Resolution { exception, action: action.to_owned(), by, at, waiting };
+        let resolution = super::resolution(exception, action, by, at, waiting);
         self.open(exception)?.resolution = Some(resolution.clone());
         Ok(resolution)
     }
 
-    fn retry(&mut self, exception: u64, remap: bool, by: String, now: Time) -> Result<Resolution, Error> {
+    fn retry(&mut self, exception: u64, remap: bool, by: &str, now: Time) -> Result<Resolution, Error> {
         let index = self.open(exception)?.delivery.ok_or_else(|| super::only_discardable(exception))?;
         let resolution = self.resolve(exception, "retried", by, now)?;
+        if remap {
+            self.replace(index, None, by, now);
+        }
+        self.again(index, now);
+        Ok(resolution)
+    }
+
+    /// A parked delivery goes again, with a fresh budget.
+    fn again(&mut self, index: usize, now: Time) {
         let delivery = &mut self.deliveries[index];
         delivery.state = DeliveryState::Ready;
         delivery.due = now;
         delivery.first_attempt_at = None;
-        if remap {
-            delivery.outbound = None;
+    }
+
+    /// Keeps what a delivery would have sent, and puts something else in its place.
+    fn replace(&mut self, index: usize, with: Option<Outbound>, by: &str, at: Time) {
+        let delivery = &mut self.deliveries[index];
+        let revision = delivery.revision();
+        if let Some(outbound) = std::mem::replace(&mut delivery.outbound, with) {
+            delivery.past.push(PastOutbound { revision, outbound, by: by.to_owned(), at });
         }
+    }
+
+    fn edit(&mut self, exception: u64, edit: Edit, by: &str, now: Time) -> Result<Resolution, Error> {
+        let open = self.open(exception)?;
+        let about = open.event;
+        let index = open.delivery.ok_or_else(|| super::only_discardable(exception))?;
+        match edit {
+            Edit::Outbound(outbound) => self.replace(index, Some(outbound), by, now),
+            Edit::Event(event) => {
+                let parent = self.events[about].clone();
+                if parent.event.identity != event.identity {
+                    return Err(super::not_of_its_fact(exception));
+                }
+                let number = self.events.len();
+                self.by_id.insert(event.id, number);
+                self.events.push(EventRecord {
+                    sequence: number as u64 + 1,
+                    revises: Some(parent.event.id),
+                    held: false,
+                    event: *event,
+                    ..parent
+                });
+                self.deliveries[index].event = number;
+                self.replace(index, None, by, now);
+            }
+        }
+        let resolution = self.resolve(exception, "edited", by, now)?;
+        self.again(index, now);
         Ok(resolution)
     }
 
-    fn discard(&mut self, exception: u64, by: String, now: Time) -> Result<Resolution, Error> {
+    fn discard(&mut self, exception: u64, reason: String, by: &str, now: Time) -> Result<Resolution, Error> {
         let delivery = self.open(exception)?.delivery;
-        let resolution = self.resolve(exception, "discarded", by, now)?;
+        let mut resolution = self.resolve(exception, "discarded", by, now)?;
+        resolution.reason = Some(reason);
+        if let Some(ended) = usize::try_from(exception).ok().and_then(|id| self.exceptions.get_mut(id - 1)) {
+            ended.resolution = Some(resolution.clone());
+        }
         if let Some(index) = delivery {
             self.deliveries[index].state = DeliveryState::Discarded;
             self.deliveries[index].ended_at = Some(now);
             self.release(index, now);
         }
         Ok(resolution)
-    }
-
-    fn work(&self, index: usize) -> Option<Work> {
-        let delivery = self.deliveries.get(index)?;
-        (delivery.state == DeliveryState::Ready).then(|| Work {
-            id: DeliveryId(index as u64 + 1),
-            subscription: delivery.subscription.clone(),
-            target: delivery.target.clone(),
-            partner: delivery.partner.clone(),
-            message_id: delivery.message,
-            event: self.events[delivery.event].event.clone(),
-            outbound: delivery.outbound.clone(),
-            attempts: delivery.attempts,
-            first_attempt_at: delivery.first_attempt_at,
-        })
-    }
-
-    fn delivery_record(&self, index: usize) -> DeliveryRecord {
-        let delivery = &self.deliveries[index];
-        let event = &self.events[delivery.event].event;
-        DeliveryRecord {
-            id: DeliveryId(index as u64 + 1),
-            partner: delivery.partner.clone(),
-            event: event.id,
-            kind: event.kind.clone(),
-            keys: event.order_keys.clone(),
-            subscription: delivery.subscription.clone(),
-            target: delivery.target.clone(),
-            state: delivery.state,
-            attempts: delivery.attempts,
-            due: (delivery.state == DeliveryState::Ready).then_some(delivery.due),
-            enqueued_at: delivery.enqueued_at,
-            ended_at: delivery.ended_at,
-            last_status: delivery.history.last().and_then(|attempt| attempt.status),
-        }
-    }
-
-    fn message(&self, id: MessageId) -> Option<MessageRecord> {
-        let message = self.messages.get(&id)?;
-        let deliveries = (0..self.deliveries.len()).filter(|index| self.deliveries[*index].message == id);
-        Some(MessageRecord {
-            summary: message.summary.clone(),
-            receipt: message.receipt.clone(),
-            problem: message.problem.clone(),
-            document: message.document.clone(),
-            deliveries: deliveries.map(|index| self.delivery_record(index)).collect(),
-        })
-    }
-
-    fn messages(&self, filter: &MessageFilter) -> Vec<MessageSummary> {
-        self.messages
-            .values()
-            .rev()
-            .map(|message| &message.summary)
-            .filter(|summary| filter.partner.as_ref().is_none_or(|partner| summary.partner == *partner))
-            .filter(|summary| filter.state.is_none_or(|state| summary.state == state))
-            .filter(|summary| filter.since.is_none_or(|since| summary.received_at >= since))
-            .filter(|summary| filter.before.is_none_or(|before| summary.id < before))
-            .take(page(filter.limit))
-            .cloned()
-            .collect()
-    }
-
-    fn events(&self, filter: &EventFilter) -> Vec<EventRecord> {
-        let family =
-            filter.kind.as_deref().and_then(|kind| kind.strip_suffix('*')).filter(|k| k.ends_with('.'));
-        let fits = |record: &&EventRecord| {
-            let event = &record.event;
-            filter.partner.as_ref().is_none_or(|partner| record.partner == *partner)
-                && filter.kind.as_deref().is_none_or(|kind| match family {
-                    Some(family) => event.kind.starts_with(family),
-                    None => event.kind == kind,
-                })
-                && filter.key.as_ref().is_none_or(|key| event.order_keys.contains(key))
-                && filter.after.is_none_or(|after| record.sequence > after)
-        };
-        let limit = page(filter.limit);
-        if filter.newest {
-            self.events.iter().rev().filter(fits).take(limit).cloned().collect()
-        } else {
-            self.events.iter().filter(fits).take(limit).cloned().collect()
-        }
-    }
-
-    fn deliveries(&self, filter: &DeliveryFilter) -> Vec<DeliveryRecord> {
-        (0..self.deliveries.len())
-            .rev()
-            .map(|index| self.delivery_record(index))
-            .filter(|record| filter.partner.as_ref().is_none_or(|partner| record.partner == *partner))
-            .filter(|record| filter.target.as_ref().is_none_or(|target| record.target == *target))
-            .filter(|record| filter.event.is_none_or(|event| record.event == event))
-            .filter(|record| filter.state.is_none_or(|state| record.state == state))
-            .filter(|record| filter.before.is_none_or(|before| record.id < before))
-            .take(page(filter.limit))
-            .collect()
-    }
-
-    fn exception_summary(&self, index: usize) -> ExceptionSummary {
-        let exception = &self.exceptions[index];
-        let record = &self.events[exception.event];
-        let waiting = match (&exception.resolution, exception.delivery) {
-            (None, Some(delivery)) => self.behind(delivery),
-            _ => 0,
-        };
-        ExceptionSummary {
-            id: index as u64 + 1,
-            partner: record.partner.clone(),
-            target: exception.delivery.map(|delivery| self.deliveries[delivery].target.clone()),
-            delivery: exception.delivery.map(|delivery| DeliveryId(delivery as u64 + 1)),
-            event: record.event.id,
-            kind: record.event.kind.clone(),
-            keys: record.event.order_keys.clone(),
-            cause: exception.cause.clone(),
-            since: exception.since,
-            waiting,
-            resolution: exception.resolution.clone(),
-        }
-    }
-
-    fn exceptions(&self, filter: &ExceptionFilter) -> Vec<ExceptionSummary> {
-        (0..self.exceptions.len())
-            .rev()
-            .map(|index| self.exception_summary(index))
-            .filter(|summary| filter.partner.as_ref().is_none_or(|partner| summary.partner == *partner))
-            .filter(|summary| {
-                filter.target.as_ref().is_none_or(|target| summary.target.as_ref() == Some(target))
-            })
-            .filter(|summary| filter.all || summary.resolution.is_none())
-            .filter(|summary| filter.before.is_none_or(|before| summary.id < before))
-            .take(page(filter.limit))
-            .collect()
-    }
-
-    fn exception(&self, id: u64) -> Option<ExceptionRecord> {
-        let index = usize::try_from(id).ok()?.checked_sub(1)?;
-        let exception = self.exceptions.get(index)?;
-        let record = &self.events[exception.event];
-        let delivery = exception.delivery.map(|delivery| &self.deliveries[delivery]);
-        let history = delivery.map_or(&[][..], |delivery| &delivery.history);
-        Some(ExceptionRecord {
-            summary: self.exception_summary(index),
-            message_id: record.message_id,
-            document: self.messages.get(&record.message_id)?.document.clone()?,
-            event: record.event.clone(),
-            contradicts: exception.contradicts,
-            outbound: delivery.and_then(|delivery| delivery.outbound.clone()),
-            attempts: history[history.len().saturating_sub(super::ATTEMPTS_SHOWN)..].to_vec(),
-        })
-    }
-
-    fn status(&self) -> Status {
-        let mut pending: BTreeMap<(TargetName, u8), PendingCount> = BTreeMap::new();
-        for delivery in self.deliveries.iter().filter(|delivery| delivery.state.is_pending()) {
-            let slot = (delivery.target.clone(), delivery.state.number());
-            let count = pending.entry(slot).or_insert_with(|| PendingCount {
-                target: delivery.target.clone(),
-                state: delivery.state,
-                count: 0,
-                oldest: Some(delivery.enqueued_at),
-            });
-            count.count += 1;
-        }
-        Status {
-            messages: self.accepted,
-            events: self.events.len() as u64,
-            pending: pending.into_values().collect(),
-            exceptions: self.exceptions.iter().filter(|exception| exception.resolution.is_none()).count()
-                as u64,
-            queued: 0,
-        }
     }
 }
 
@@ -567,7 +543,7 @@ impl Journal for Store {
                 events: 0,
             };
             let problem = Some(refused.problem);
-            let message = Message { summary, receipt: None, problem, document: None };
+            let message = Message { summary, receipt: None, problem, document: None, parent: None };
             state.messages.entry(refused.message_id).or_insert(message);
             Ok(())
         })
@@ -635,15 +611,30 @@ impl Journal for Store {
 
     fn retry(&self, exception: u64, remap: bool, by: String, now: Time) -> Pending<'_, Resolution> {
         Box::pin(async move {
-            let resolution = self.told(now).retry(exception, remap, by, now)?;
+            let resolution = self.told(now).retry(exception, remap, &by, now)?;
             self.changed();
             Ok(resolution)
         })
     }
 
-    fn discard(&self, exception: u64, _reason: String, by: String, now: Time) -> Pending<'_, Resolution> {
+    fn edit(&self, exception: u64, edit: Edit, by: String, now: Time) -> Pending<'_, Resolution> {
         Box::pin(async move {
-            let resolution = self.told(now).discard(exception, by, now)?;
+            let resolution = self.told(now).edit(exception, edit, &by, now)?;
+            self.changed();
+            Ok(resolution)
+        })
+    }
+
+    fn assign(&self, exception: u64, owner: Option<String>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.lock().open(exception)?.owner = owner;
+            Ok(())
+        })
+    }
+
+    fn discard(&self, exception: u64, reason: String, by: String, now: Time) -> Pending<'_, Resolution> {
+        Box::pin(async move {
+            let resolution = self.told(now).discard(exception, reason, &by, now)?;
             self.changed();
             Ok(resolution)
         })
@@ -674,6 +665,15 @@ impl Journal for Store {
 
     fn exceptions(&self, filter: ExceptionFilter) -> Pending<'_, Vec<ExceptionSummary>> {
         Box::pin(async move { Ok(self.lock().exceptions(&filter)) })
+    }
+
+    fn exception_groups(
+        &self,
+        filter: ExceptionFilter,
+        by: GroupBy,
+        now: Time,
+    ) -> Pending<'_, Vec<ExceptionGroup>> {
+        Box::pin(async move { Ok(self.lock().exception_groups(&filter, by, now)) })
     }
 
     fn exception(&self, id: u64) -> Pending<'_, Option<ExceptionRecord>> {

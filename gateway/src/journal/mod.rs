@@ -8,15 +8,23 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::words::{
-    Acknowledgement, ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, Key, MapperName,
-    MessageId, OperationName, OrderKey, Pairs, PartnerName, Receipt, Rejected, Revision, SubscriptionName,
-    TargetName, Time, VersionName,
+    Acknowledgement, ApiName, Diagnostic, Digest, Document, Event, EventId, EventOutcome, MapperName,
+    MessageId, OperationName, Pairs, PartnerName, Receipt, Rejected, Revision, SubscriptionName, TargetName,
+    Time, VersionName,
 };
 
 pub mod memory;
+mod records;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+
+use records::fingerprint;
+pub use records::{
+    DeliveryFilter, DeliveryRecord, DeliveryState, EventFilter, EventRecord, ExceptionFilter, ExceptionGroup,
+    ExceptionRecord, ExceptionSummary, GroupBy, MessageFilter, MessageRecord, MessageState, MessageSummary,
+    PastOutbound, PendingCount, Repeat, Status,
+};
 
 /// What a command answers, later.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -56,6 +64,13 @@ pub trait Journal: Send + Sync {
     /// Sends the delivery behind an open exception again: at once, with a fresh retry budget. `remap` forgets the pinned bytes.
     fn retry(&self, exception: u64, remap: bool, by: String, now: Time) -> Pending<'_, Resolution>;
 
+    /// Puts an edited document or event in the place of what is stuck behind an open exception, and sends that: at once,
+    /// with a fresh retry budget, under a key of its own. What it replaces is kept.
+    fn edit(&self, exception: u64, edit: Edit, by: String, now: Time) -> Pending<'_, Resolution>;
+
+    /// Says who is in charge of an open exception, or that nobody is.
+    fn assign(&self, exception: u64, owner: Option<String>) -> Pending<'_, ()>;
+
     /// Gives up the delivery (or the held event) behind an open exception; its lanes go on.
     fn discard(&self, exception: u64, reason: String, by: String, now: Time) -> Pending<'_, Resolution>;
 
@@ -76,6 +91,14 @@ pub trait Journal: Send + Sync {
 
     /// Exceptions, newest first.
     fn exceptions(&self, filter: ExceptionFilter) -> Pending<'_, Vec<ExceptionSummary>>;
+
+    /// Exceptions that the filter meets, counted in groups, the largest first. `filter.limit` bounds the groups.
+    fn exception_groups(
+        &self,
+        filter: ExceptionFilter,
+        by: GroupBy,
+        now: Time,
+    ) -> Pending<'_, Vec<ExceptionGroup>>;
 
     /// One exception with all that a person needs, or none.
     fn exception(&self, id: u64) -> Pending<'_, Option<ExceptionRecord>>;
@@ -144,6 +167,8 @@ pub struct Accepted {
     pub events: Vec<(Event, Vec<Destination>)>,
     /// The caller's idempotency key, if it sent one.
     pub idempotency: Option<Idempotency>,
+    /// The message whose document this is again, reprocessed.
+    pub parent: Option<MessageId>,
 }
 
 /// Where an event goes.
@@ -229,6 +254,8 @@ pub struct Work {
     pub attempts: u32,
     /// When the first attempt of the present retry budget was made.
     pub first_attempt_at: Option<Time>,
+    /// Which bytes are sent: 1 for the first ones, and one more for each time that a person had others made.
+    pub revision: u32,
 }
 
 /// A counter for control numbers.
@@ -282,6 +309,18 @@ pub struct Attempt {
     pub excerpt: Option<String>,
 }
 
+impl Attempt {
+    /// What went wrong, in one line; none after a success.
+    pub fn trouble(&self) -> Option<String> {
+        match (self.status, &self.error, &self.excerpt) {
+            (Some(200..=299), ..) => None,
+            (Some(status), _, Some(excerpt)) => Some(format!("{status}: {excerpt}")),
+            (Some(status), _, None) => Some(status.to_string()),
+            (None, error, _) => error.clone(),
+        }
+    }
+}
+
 mod millis {
     use std::time::Duration;
     pub fn serialize<S: serde::Serializer>(took: &Duration, s: S) -> Result<S::Ok, S::Error> {
@@ -320,6 +359,19 @@ pub enum Stuck {
     Hold,
     /// Later events go on; their order is given up.
     Skip,
+    /// Each event tells the whole state, so a later one of the same type and keys takes its place.
+    LatestWins,
+}
+
+impl Stuck {
+    /// The number that a store keeps for it.
+    fn number(self) -> u8 {
+        match self {
+            Self::Hold => 0,
+            Self::Skip => 1,
+            Self::LatestWins => 2,
+        }
+    }
 }
 
 /// Why something needs a person.
@@ -334,292 +386,31 @@ pub struct Cause {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What a person puts in the place of what is stuck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Another document for the target.
+    Outbound(Outbound),
+    /// The event with other data; it is mapped anew.
+    Event(Box<Event>),
+}
+
 /// How an exception ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// The exception.
     pub exception: u64,
-    /// `retried` or `discarded`.
+    /// `retried`, `edited`, `discarded` or `superseded`.
     pub action: String,
-    /// Who decided.
+    /// Why, as far as somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who decided; `crossdock` where a later event did.
     pub by: String,
     /// When.
     pub at: Time,
     /// Events that waited behind it.
     pub waiting: u64,
-}
-
-/// Which messages to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MessageFilter {
-    /// Only of this partner.
-    pub partner: Option<PartnerName>,
-    /// Only `accepted` or `refused`.
-    pub state: Option<MessageState>,
-    /// Only received from then on.
-    pub since: Option<Time>,
-    /// Only older than this message: the last one of the page before.
-    pub before: Option<MessageId>,
-    /// At most so many; 0 means 50.
-    pub limit: usize,
-}
-
-/// Whether a message was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageState {
-    /// It has a receipt.
-    Accepted,
-    /// It has a problem.
-    Refused,
-}
-
-/// A message in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageSummary {
-    /// Its id.
-    pub id: MessageId,
-    /// Who sent it.
-    pub partner: PartnerName,
-    /// `api/operation`.
-    pub operation: String,
-    /// Whether it was accepted.
-    pub state: MessageState,
-    /// When it was received.
-    pub received_at: Time,
-    /// Length of the document in bytes.
-    pub length: u64,
-    /// Number of events.
-    pub events: u32,
-}
-
-/// A message with everything that became of it.
-#[derive(Clone, Debug)]
-pub struct MessageRecord {
-    /// Its line in a list.
-    pub summary: MessageSummary,
-    /// Its receipt, if it was accepted.
-    pub receipt: Option<Receipt>,
-    /// The problem details as the caller got them, if it was refused.
-    pub problem: Option<String>,
-    /// The document, if it was accepted.
-    pub document: Option<Document>,
-    /// Its deliveries.
-    pub deliveries: Vec<DeliveryRecord>,
-}
-
-/// Which events to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EventFilter {
-    /// Only of this partner.
-    pub partner: Option<PartnerName>,
-    /// Only of this type; a trailing `.*` matches a family.
-    pub kind: Option<String>,
-    /// Only with this business key.
-    pub key: Option<Key>,
-    /// Only after this sequence number.
-    pub after: Option<u64>,
-    /// The newest first instead.
-    pub newest: bool,
-    /// At most so many; 0 means 50.
-    pub limit: usize,
-}
-
-/// A stored event.
-#[derive(Clone, Debug)]
-pub struct EventRecord {
-    /// Its place in the journal; rises with time.
-    pub sequence: u64,
-    /// Who owns it.
-    pub partner: PartnerName,
-    /// The message that brought it.
-    pub message_id: MessageId,
-    /// The event.
-    pub event: Event,
-}
-
-/// Which deliveries to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeliveryFilter {
-    /// Only of this partner's events.
-    pub partner: Option<PartnerName>,
-    /// Only to this target.
-    pub target: Option<TargetName>,
-    /// Only of this event.
-    pub event: Option<EventId>,
-    /// Only in this state.
-    pub state: Option<DeliveryState>,
-    /// Only older than this one.
-    pub before: Option<DeliveryId>,
-    /// At most so many; 0 means 50.
-    pub limit: usize,
-}
-
-/// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryState {
-    /// Behind another one of its lanes.
-    Waiting,
-    /// At the head of its lanes; will be tried when due.
-    Ready,
-    /// A person must look.
-    Parked,
-    /// The target has it.
-    Delivered,
-    /// Given up by a person.
-    Discarded,
-}
-
-impl DeliveryState {
-    /// The number that a store keeps for it; the pending ones come first.
-    fn number(self) -> u8 {
-        match self {
-            Self::Waiting => 0,
-            Self::Ready => 1,
-            Self::Parked => 2,
-            Self::Delivered => 3,
-            Self::Discarded => 4,
-        }
-    }
-
-    /// The state that a store kept as `number`.
-    fn stored(number: u8) -> Option<Self> {
-        [Self::Waiting, Self::Ready, Self::Parked, Self::Delivered, Self::Discarded]
-            .get(usize::from(number))
-            .copied()
-    }
-
-    /// Whether it still needs somebody's work.
-    fn is_pending(self) -> bool {
-        self.number() <= Self::Parked.number()
-    }
-}
-
-/// A delivery as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryRecord {
-    /// Its number.
-    pub id: DeliveryId,
-    /// Who owns the event.
-    pub partner: PartnerName,
-    /// The event.
-    pub event: EventId,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The event's order keys.
-    pub keys: Vec<OrderKey>,
-    /// The subscription.
-    pub subscription: SubscriptionName,
-    /// Where it goes.
-    pub target: TargetName,
-    /// Where it stands.
-    pub state: DeliveryState,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When it is tried next, if it is ready.
-    pub due: Option<Time>,
-    /// When it was enqueued.
-    pub enqueued_at: Time,
-    /// When it ended.
-    pub ended_at: Option<Time>,
-    /// Status of the last attempt's answer.
-    pub last_status: Option<u16>,
-}
-
-/// Which exceptions to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ExceptionFilter {
-    /// Only of this partner's messages.
-    pub partner: Option<PartnerName>,
-    /// Only to this target.
-    pub target: Option<TargetName>,
-    /// Ended ones too.
-    pub all: bool,
-    /// Only older than this one.
-    pub before: Option<u64>,
-    /// At most so many; 0 means 50.
-    pub limit: usize,
-}
-
-/// An exception in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExceptionSummary {
-    /// Its number.
-    pub id: u64,
-    /// Who owns the event.
-    pub partner: PartnerName,
-    /// Where it was going; none for a contradiction.
-    pub target: Option<TargetName>,
-    /// The delivery; none for a contradiction.
-    pub delivery: Option<DeliveryId>,
-    /// The event.
-    pub event: EventId,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The event's order keys.
-    pub keys: Vec<OrderKey>,
-    /// Why.
-    pub cause: Cause,
-    /// Since when.
-    pub since: Time,
-    /// Later events that wait behind it.
-    pub waiting: u64,
-    /// How it ended, if it did.
-    pub resolution: Option<Resolution>,
-}
-
-/// An exception with all that a person needs.
-#[derive(Clone, Debug)]
-pub struct ExceptionRecord {
-    /// Its line in a list.
-    pub summary: ExceptionSummary,
-    /// The message that brought the event.
-    pub message_id: MessageId,
-    /// The source document.
-    pub document: Document,
-    /// The canonical event.
-    pub event: Event,
-    /// The event that it contradicts, for a contradiction.
-    pub contradicts: Option<EventId>,
-    /// The mapped document, if there is one.
-    pub outbound: Option<Outbound>,
-    /// Every attempt, oldest first; at most the last 100.
-    pub attempts: Vec<Attempt>,
-}
-
-/// Figures of the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// Messages ever accepted.
-    pub messages: u64,
-    /// Events ever stored.
-    pub events: u64,
-    /// Deliveries by target and state, finished ones left out.
-    pub pending: Vec<PendingCount>,
-    /// Open exceptions.
-    pub exceptions: u64,
-    /// Commands that wait to be written.
-    pub queued: u64,
-}
-
-/// How many deliveries of a target are in one state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingCount {
-    /// The target.
-    pub target: TargetName,
-    /// The state.
-    pub state: DeliveryState,
-    /// How many.
-    pub count: u64,
-    /// Since when the oldest of them waits.
-    pub oldest: Option<Time>,
 }
 
 /// Turns a filter's limit into the number to ask for: 50 by default, 1,000 at most.
@@ -670,6 +461,36 @@ fn contradiction(first: EventId) -> Cause {
     }
 }
 
+/// Who ends an exception that no person ended.
+const NOBODY: &str = "crossdock";
+
+/// What says what an exception's event would have said, or better.
+#[derive(Clone, Copy)]
+struct Successor {
+    event: EventId,
+    message: MessageId,
+    /// It corrects the fact; else it is a later state of the same thing.
+    corrects: bool,
+}
+
+/// The end of an exception whose fact was told anew.
+fn superseded(exception: u64, by: Successor, at: Time, waiting: u64) -> Resolution {
+    let how = if by.corrects { "corrects it" } else { "is a later state of the same" };
+    Resolution {
+        exception,
+        action: "superseded".to_owned(),
+        reason: Some(format!("event {} of message {} {how}", by.event, by.message)),
+        by: NOBODY.to_owned(),
+        at,
+        waiting,
+    }
+}
+
+/// A person's resolution.
+fn resolution(exception: u64, action: &str, by: &str, at: Time, waiting: u64) -> Resolution {
+    Resolution { exception, action: action.to_owned(), reason: None, by: by.to_owned(), at, waiting }
+}
+
 fn no_ready_delivery(id: DeliveryId) -> Error {
     Error::NotFound(format!("there is no delivery {} that is ready", id.0))
 }
@@ -684,4 +505,8 @@ fn no_open_exception(id: u64) -> Error {
 
 fn only_discardable(id: u64) -> Error {
     Error::NotFound(format!("exception {id} holds an event and no delivery; it can only be discarded"))
+}
+
+fn not_of_its_fact(id: u64) -> Error {
+    Error::NotFound(format!("the edited event tells another fact than that of exception {id}"))
 }

@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Accepted, Appended, Attempt, Cause, DeliveryId, Destination, Idempotency, Journal, Next, Outcome, Stuck,
-    memory, sqlite,
+    Accepted, Appended, Attempt, Cause, DeliveryId, Destination, Idempotency, Journal, Next, Outbound,
+    Outcome, Stuck, memory, sqlite,
 };
 use crate::words::{
     Clock, Digest, Document, EstateName, Event, IdSource, Identity, Key, Random, Receipt, Revision,
@@ -22,6 +22,7 @@ use crate::words::{
 };
 
 mod cases;
+mod items;
 mod program;
 
 /// A clock that is set by hand.
@@ -109,6 +110,7 @@ impl Maker {
             acknowledgement: None,
             events,
             idempotency: None,
+            parent: None,
         }
     }
 
@@ -177,6 +179,20 @@ pub(in crate::journal) fn given(key: &str, maker: &Maker) -> Option<Idempotency>
     Some(Idempotency { key: key.to_owned(), fingerprint: Digest::of(key.as_bytes()), expires_at })
 }
 
+/// A document for the target.
+fn outbound(content: &'static [u8]) -> Outbound {
+    Outbound {
+        mapper: name("erp-idoc"),
+        mapper_digest: Digest::of(b"erp"),
+        document: Document {
+            media_type: "application/xml".to_owned(),
+            content: content.into(),
+            parameters: vec![("url".to_owned(), "/x".to_owned())],
+        },
+        control_numbers: vec![("idoc".to_owned(), "0000000000000042".to_owned())],
+    }
+}
+
 impl World {
     fn in_memory() -> Self {
         let maker = Maker::new();
@@ -238,17 +254,18 @@ fn run(world: World, case: Case) {
 }
 
 macro_rules! every_store {
-    ($($case:ident)*) => {
+    ($($room:ident: $($case:ident)*;)*) => {
         mod in_memory {
-            $(#[test] fn $case() { super::run(super::World::in_memory(), |world| Box::pin(super::cases::$case(world))); })*
+            $($(#[test] fn $case() { super::run(super::World::in_memory(), |world| Box::pin(super::$room::$case(world))); })*)*
         }
         mod in_sqlite {
-            $(#[test] fn $case() { super::run(super::World::embedded(), |world| Box::pin(super::cases::$case(world))); })*
+            $($(#[test] fn $case() { super::run(super::World::embedded(), |world| Box::pin(super::$room::$case(world))); })*)*
         }
     };
 }
 
 every_store! {
+    cases:
     an_append_answers_with_a_receipt_that_can_be_read_again
     the_same_fact_is_stored_once_and_names_the_first
     a_fact_told_twice_in_one_document_is_stored_once
@@ -275,5 +292,17 @@ every_store! {
     deliveries_are_found_by_their_state
     the_status_counts_what_is_pending
     changes_wake_who_waits
-    strange_questions_have_empty_answers
+    strange_questions_have_empty_answers;
+    items:
+    rule_8_the_reason_of_a_discard_is_kept
+    rule_8_exceptions_are_filtered_and_grouped
+    rule_8_only_what_is_open_is_assigned_or_edited
+    rule_8_an_edited_document_takes_the_heads_place_and_what_it_replaced_is_kept
+    rule_8_an_edited_event_names_its_parent_and_leaves_the_fact_with_it
+    rule_8_a_correction_ends_the_exceptions_about_its_fact
+    rule_8_a_correction_that_goes_elsewhere_ends_nothing
+    rule_5_where_the_latest_wins_a_later_state_takes_the_place_of_a_parked_one
+    rule_5_a_held_lane_is_not_outdated_by_later_events
+    rule_2_a_message_knows_who_told_its_facts_again
+    rule_4_a_delivery_says_why_its_last_attempt_failed;
 }

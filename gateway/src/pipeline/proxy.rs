@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{StatusCode, request::Parts};
 
-use super::{Answer, Gateway, call, canonical_events, map, plain, refused, trace::Trace};
+use super::{Answer, Gateway, call, canonical_events, condition, map, plain, refused, trace::Trace};
 use crate::{
     canonical, deliver,
     mapper::{Recorded, Stage},
@@ -28,7 +28,7 @@ pub(super) async fn proxy(
 ) -> Result<Answer, Refusal> {
     let target = contract.target.as_ref().ok_or(Refusal::Mode(Mode::Proxy))?;
     trace.mapper = contract.mapping.as_ref().map(Mapping::title);
-    let outbound = outward(gateway, policies, contract, &inbound, message_id, now, trace).await?;
+    let outbound = outward(gateway, policies, operation, contract, &inbound, message_id, now, trace).await?;
     let request = deliver::Request {
         id: message_id.to_string(),
         document: outbound,
@@ -65,9 +65,11 @@ pub(super) async fn proxy(
 }
 
 /// What a proxy operation sends: the document as it came, the canonical events, or the target's own format.
+#[expect(clippy::too_many_arguments, reason = "the way of a request hands on what it has proved")]
 async fn outward(
     gateway: &Gateway,
     policies: &Snapshot,
+    operation: &Operation,
     contract: &Contract,
     inbound: &Inbound,
     message_id: MessageId,
@@ -78,6 +80,7 @@ async fn outward(
     let digest = Digest::of(&inbound.document.content);
     let mapped = map(&gateway.host, policies, mapping, inbound, Stage::Request, false, now, trace).await?;
     let events = canonical_events(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
+    condition::after(operation, inbound, &events)?;
     trace.events = events.len();
     match &contract.target_mapping {
         Some(theirs) => {

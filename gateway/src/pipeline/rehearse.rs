@@ -5,7 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, request::Parts};
 
 use super::{
-    check, destined, grant, idempotency, map, not_empty, operation, taken, throttle, trace::Trace, version,
+    admit::limited, check, condition, destined, grant, idempotency, map, not_empty, operation, taken,
+    trace::Trace, version,
 };
 use crate::{
     canonical::{Canon, Origin},
@@ -61,7 +62,7 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The stage: `authenticate`, `limits`, `route`, `version`, `grant`, `scopes`, `idempotency`, `document`, `schema`, `map`,
-    /// `canonical`, `deliver`.
+    /// `canonical`, `ownership`, `deliver`.
     pub stage: &'static str,
     /// Whether the call went on.
     pub passed: bool,
@@ -154,7 +155,7 @@ async fn walk(scene: &Scene<'_>, call: Call, played: &mut Played) -> Result<End,
     let (in_path, path) = split_version(head.uri.path());
     let found = policies.routes.find(&head.method, path);
     if let Some(limiter) = scene.limiter {
-        let permit = throttle(limiter, policies, &caller, &found, now);
+        let permit = limited(limiter, policies, &caller, &found, Some(call.body.len() as u64), now);
         let rule = match &found {
             contract::Match::Found(operation, _) => Some(operation.rule.clone()),
             _ => None,
@@ -194,7 +195,10 @@ async fn walk(scene: &Scene<'_>, call: Call, played: &mut Played) -> Result<End,
     if !operation.scopes.is_empty() {
         played.passed("scopes", operation.scopes.join(", "), Some(operation.rule.clone()));
     }
-    let key = played.held("idempotency", Some(operation.rule.clone()), idempotency(&operation, &head))?;
+    let allowed = condition::before(&operation, selected.version(), &caller);
+    played.held("grant", refusing(&allowed), allowed)?;
+    let key =
+        played.held("idempotency", Some(operation.rule.clone()), idempotency(&operation, &head, None))?;
     if let Some(key) = key {
         played.passed("idempotency", format!("under the key `{key}`"), Some(operation.rule.clone()));
     }
@@ -214,17 +218,18 @@ async fn walk(scene: &Scene<'_>, call: Call, played: &mut Played) -> Result<End,
     played.passed("document", format!("{} bytes, {kind}", call.body.len()), rule.clone());
     let document = Document { media_type, content: call.body, parameters };
     played.schema = contract.schema.as_ref().map(|schema| schema.path().to_owned());
-    let inbound = check(&operation, &selected, &contract, caller, document);
+    let inbound = check(&operation, &selected, &contract, caller, document, &mut Trace::default());
     let inbound = played.held("schema", rule.clone(), inbound)?;
     if let Some(path) = played.schema.clone() {
         played.passed("schema", path, rule.clone());
     }
-    mapped(scene, &contract, binding, inbound, now, played).await
+    mapped(scene, &operation, &contract, binding, inbound, now, played).await
 }
 
 /// From the mapper to the subscriptions.
 async fn mapped(
     scene: &Scene<'_>,
+    operation: &Operation,
     contract: &Contract,
     binding: Option<&checked::Binding>,
     inbound: Inbound,
@@ -250,6 +255,10 @@ async fn mapped(
     let events = played.held("canonical", rule, events)?;
     let listed: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     played.passed("canonical", listed.join(", "), None);
+    let allowed = condition::after(operation, &inbound, &events);
+    played.held("grant", refusing(&allowed), allowed)?;
+    let owned = condition::owned(scene.policies, &inbound, &events);
+    played.held("ownership", refusing(&owned), owned)?;
     played.events.clone_from(&events);
     if contract.mode == Mode::Proxy {
         let target = target.map_or_else(String::new, |target| format!("`{target}` would be asked"));
@@ -290,6 +299,14 @@ fn canonical(
     };
     let events = scene.canon.check(drafts, &origin, scene.ids, scene.random);
     events.map_err(|error| Refusal::Canonical { name: mapping.title(), error })
+}
+
+/// The rule that a condition or an ownership refuses by.
+fn refusing(verdict: &Result<(), Refusal>) -> Option<String> {
+    match verdict {
+        Err(Refusal::Condition { rule, .. } | Refusal::NotOwner { rule, .. }) => Some(rule.clone()),
+        _ => None,
+    }
 }
 
 fn head(call: &Call) -> Result<Parts, Refusal> {

@@ -1,6 +1,7 @@
 //! What a request leaves behind besides its answer: a log line, figures, and a line about a refusal.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use http::StatusCode;
 use super::Gateway;
 use crate::{
     journal::Refused,
-    observe::{RequestLabels, brief},
+    observe::{RequestLabels, ShadowLabels, brief},
     policy::{Operation, Snapshot},
     problem::Problem,
     refusal::Refusal,
@@ -27,6 +28,10 @@ pub(super) struct Trace {
     pub length: u64,
     pub events: usize,
     pub cpu: Duration,
+    /// Where the request came from.
+    pub from: Option<SocketAddr>,
+    /// Controls in shadow that would have refused it.
+    pub shadowed: Vec<String>,
     /// What the sender of a refused document is answered besides.
     pub acknowledgement: Option<Acknowledgement>,
 }
@@ -45,12 +50,15 @@ pub(super) fn log(
     let mapper = trace.mapper.as_deref().unwrap_or("-");
     let (took, revision) = (brief(started.elapsed()), policies.revision.as_str());
     let (status, events, length) = (status.as_u16(), trace.events, trace.length);
+    let shadow = (!trace.shadowed.is_empty()).then(|| trace.shadowed.join(","));
+    // An address is told of those alone whom nobody knows: it is what can be done something about.
+    let from = trace.from.filter(|_| trace.caller.is_none()).map(tracing::field::display);
     match refusal {
         None => tracing::info!(
-            %message_id, partner, operation, version, mapper, status, length, events, took, revision, "accepted"
+            %message_id, partner, operation, version, mapper, status, length, events, took, revision, shadow, "accepted"
         ),
         Some(refusal) => tracing::info!(
-            %message_id, partner, operation, version, mapper, status, length, took, revision,
+            %message_id, partner, operation, version, mapper, status, length, took, revision, shadow, from,
             reason = refusal.for_the_log(), "refused"
         ),
     }
@@ -85,6 +93,11 @@ pub(super) fn count(gateway: &Gateway, trace: &Trace, status: StatusCode, starte
     };
     gateway.metrics.requests.get_or_create(&labels).inc();
     gateway.metrics.took.observe(started.elapsed().as_secs_f64());
+    for control in &trace.shadowed {
+        let control = control.clone();
+        let (operation, partner) = (labels.operation.clone(), labels.partner.clone());
+        gateway.metrics.shadowed.get_or_create(&ShadowLabels { control, operation, partner }).inc();
+    }
     if !trace.cpu.is_zero() {
         gateway.metrics.mapping.observe(trace.cpu.as_secs_f64());
     }

@@ -14,20 +14,20 @@ use serde_json::Value;
 
 use super::{
     Canary, KeySets,
-    checked::{self, Checked, MapperRef, MapperRun},
+    checked::{self, Checked, CredentialKind, MapperRef, MapperRun},
     mappers::Mappers,
     outward::Outward,
     secrets::Secrets,
 };
 use crate::{
     auth::Authenticator,
-    contract::{Lives, Routes, Schema},
+    contract::{Condition, Lives, Routes, Schema},
     deliver::{self, Plan, Target},
     mapper::{self, Host, Mapper, Tables},
     throttle,
     words::{
         ApiName, EstateName, Event, MapperName, Mode, OperationName, PartnerName, Revision, SubscriptionName,
-        TargetName, VersionName,
+        TargetName, Time, VersionName,
     },
 };
 
@@ -51,6 +51,21 @@ pub struct Snapshot {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// Systems that events are delivered to.
     pub targets: Arc<BTreeMap<TargetName, Arc<Target>>>,
+    /// Who may assert events of which types.
+    pub ownership: Arc<Ownership>,
+    /// When credentials expire, those that do.
+    pub expiries: Arc<[Expiry]>,
+}
+
+/// When a credential expires.
+#[derive(Clone, Debug)]
+pub struct Expiry {
+    /// Whose.
+    pub partner: PartnerName,
+    /// The credential.
+    pub credential: Arc<str>,
+    /// From when on it is void.
+    pub at: Time,
 }
 
 /// What a request needs to know of its partner.
@@ -63,6 +78,8 @@ pub struct Partner {
     pub receiver: String,
     /// Limits over all of its credentials.
     pub limit: throttle::Limit,
+    /// Its share under overload.
+    pub weight: u32,
     /// Limits of single credentials.
     pub credentials: HashMap<Arc<str>, throttle::Limit>,
 }
@@ -88,10 +105,51 @@ pub struct Operation {
     pub versions: HashMap<VersionName, Arc<Contract>>,
     /// Who may call it, in which versions.
     pub grants: Arc<HashMap<PartnerName, HashSet<VersionName>>>,
+    /// Conditions of grants, where no grant without one gives the same.
+    conditions: Arc<HashMap<PartnerName, HashMap<VersionName, Vec<When>>>>,
     /// Largest body in bytes.
     pub body_max: u64,
     /// Where it stands in the policy.
     pub rule: String,
+}
+
+impl Operation {
+    /// Conditions under which a partner may call a version, one of which must hold; none: it may.
+    pub fn conditions(&self, partner: &PartnerName, version: &VersionName) -> &[When] {
+        self.conditions.get(partner).and_then(|versions| versions.get(version)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A condition of a grant.
+#[derive(Clone)]
+pub struct When {
+    /// Compiled.
+    pub condition: Arc<Condition>,
+    /// Where it stands in the policy.
+    pub rule: String,
+}
+
+/// Who may assert events of which types.
+#[derive(Default)]
+pub struct Ownership(HashMap<String, Owned>);
+
+/// Who may assert events of one type.
+pub struct Owned {
+    /// Those.
+    pub owners: HashSet<PartnerName>,
+    /// Where it stands in the policy.
+    pub rule: String,
+}
+
+impl Ownership {
+    /// Who owns a type: by its own line, or by its family's. None: everybody.
+    pub fn of(&self, kind: &str) -> Option<&Owned> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let family = || kind.split_once('.').and_then(|(family, _)| self.0.get(&format!("{family}.*")));
+        self.0.get(kind).or_else(family)
+    }
 }
 
 /// What an operation does in one version.
@@ -99,6 +157,8 @@ pub struct Operation {
 pub struct Contract {
     /// The schema of its documents.
     pub schema: Option<Arc<Schema>>,
+    /// The schema only counts what it would have refused.
+    pub schema_in_shadow: bool,
     /// Media types it takes; empty: any.
     pub media_types: Vec<String>,
     /// How it answers.
@@ -242,7 +302,40 @@ pub fn build(
     let estate = checked.gateway.estate.clone();
     let operations = builder.operations;
     let (authenticator, partners, targets) = (Arc::new(authenticator), Arc::new(partners), Arc::new(targets));
-    Ok(Snapshot { revision, estate, authenticator, partners, routes, operations, subscriptions, targets })
+    let expiries = checked.partners.values().flat_map(expiries).collect();
+    let ownership = Arc::new(ownership(checked));
+    Ok(Snapshot {
+        revision,
+        estate,
+        authenticator,
+        partners,
+        routes,
+        operations,
+        subscriptions,
+        targets,
+        ownership,
+        expiries,
+    })
+}
+
+fn ownership(checked: &Checked) -> Ownership {
+    let owned = |(kind, owned): (&String, &checked::Owned)| {
+        let owners = owned.owners.iter().cloned().collect();
+        (kind.clone(), Owned { owners, rule: owned.origin.to_string() })
+    };
+    Ownership(checked.ownership.iter().map(owned).collect())
+}
+
+fn expiries(partner: &checked::Partner) -> impl Iterator<Item = Expiry> {
+    partner.credentials.iter().filter_map(|credential| {
+        let at = match credential.kind {
+            CredentialKind::ApiKey { expires, .. }
+            | CredentialKind::Webhook { expires, .. }
+            | CredentialKind::Signature { expires, .. } => expires?,
+            CredentialKind::Certificate(_) | CredentialKind::Jwt { .. } => return None,
+        };
+        Some(Expiry { partner: partner.name.clone(), credential: Arc::clone(&credential.name), at })
+    })
 }
 
 /// Makes a snapshot that decides as one in force would and can neither call nor verify: it reads no secret and no
@@ -268,6 +361,8 @@ pub fn rehearsing(
         operations,
         subscriptions,
         targets: Arc::default(),
+        ownership: Arc::new(ownership(checked)),
+        expiries: Arc::default(),
     });
     (snapshot, wrong)
 }
@@ -303,6 +398,7 @@ impl<'a> Builder<'a> {
                     sender: partner.edi.as_ref().map(|edi| edi.sender.clone()).unwrap_or_default(),
                     receiver: partner.edi.as_ref().map(|edi| edi.receiver.clone()).unwrap_or_default(),
                     limit: limit(&partner.limits),
+                    weight: partner.weight,
                     credentials,
                 };
                 (partner.name.clone(), Arc::new(built))
@@ -369,6 +465,7 @@ impl<'a> Builder<'a> {
         for grant in api.grants.iter().filter(|grant| grant.operations.contains(&operation.name)) {
             grants.entry(grant.partner.clone()).or_default().extend(grant.versions.iter().cloned());
         }
+        let conditions = self.conditions(api, operation);
         Operation {
             id: format!("{}/{}", api.name, operation.name),
             api: api.name.clone(),
@@ -379,9 +476,40 @@ impl<'a> Builder<'a> {
             lives: Arc::clone(lives),
             versions,
             grants: Arc::new(grants),
+            conditions: Arc::new(conditions),
             body_max: self.checked.gateway.limits.body_max_bytes,
             rule: operation.origin.to_string(),
         }
+    }
+
+    fn conditions(
+        &mut self,
+        api: &checked::Api,
+        operation: &checked::Operation,
+    ) -> HashMap<PartnerName, HashMap<VersionName, Vec<When>>> {
+        let mut all: HashMap<PartnerName, HashMap<VersionName, Vec<When>>> = HashMap::new();
+        let grants = || api.grants.iter().filter(|grant| grant.operations.contains(&operation.name));
+        for grant in grants() {
+            let Some(when) = &grant.when else { continue };
+            let condition = match Condition::compile(&when.text) {
+                Ok(condition) => Arc::new(condition),
+                Err(error) => {
+                    self.wrong.push(format!("{}: {error}", when.origin));
+                    continue;
+                }
+            };
+            let when = When { condition, rule: when.origin.to_string() };
+            let versions = all.entry(grant.partner.clone()).or_default();
+            for version in &grant.versions {
+                versions.entry(version.clone()).or_default().push(when.clone());
+            }
+        }
+        for grant in grants().filter(|grant| grant.when.is_none()) {
+            if let Some(versions) = all.get_mut(&grant.partner) {
+                versions.retain(|version, _| !grant.versions.contains(version));
+            }
+        }
+        all
     }
 
     fn contract(
@@ -409,9 +537,11 @@ impl<'a> Builder<'a> {
                 mapping.title()
             ));
         }
+        let schema_in_shadow = binding.schema_in_shadow;
         match (ours, theirs) {
             (Bound::Unusable(_), _) | (_, Bound::Unusable(_)) => Contract {
                 schema,
+                schema_in_shadow,
                 media_types,
                 // An exchange without a mapper is refused as the gateway's fault; a proxy call without one would
                 // hand the document on as it came.
@@ -424,6 +554,7 @@ impl<'a> Builder<'a> {
             },
             (ours, theirs) => Contract {
                 schema,
+                schema_in_shadow,
                 media_types,
                 mode: binding.mode,
                 partial,
@@ -540,7 +671,12 @@ fn limit(limits: &checked::Limits) -> throttle::Limit {
             burst: rate.burst.try_into().ok()?,
         })
     });
-    throttle::Limit { rate, concurrency: limits.concurrency }
+    throttle::Limit {
+        rate,
+        quotas: limits.quotas.clone(),
+        concurrency: limits.concurrency,
+        shadow: limits.shadow,
+    }
 }
 
 fn limits(set: &checked::MapperLimits) -> mapper::Limits {

@@ -10,6 +10,10 @@ use crate::words::{
     Time, VersionName,
 };
 
+mod partner;
+
+pub use partner::{CertificateName, Credential, CredentialKind, Edi, Limits, Partner, Rate};
+
 /// A whole estate, checked.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -25,6 +29,8 @@ pub struct Checked {
     pub targets: BTreeMap<TargetName, Target>,
     /// `subscriptions/`.
     pub subscriptions: BTreeMap<SubscriptionName, Subscription>,
+    /// `ownership.yaml`, by type or family (`shipment.*`).
+    pub ownership: BTreeMap<String, Owned>,
     /// JSON Schemas by their path in the folder: `schemas/nordfracht/status.v1.json`.
     pub schemas: BTreeMap<String, Arc<str>>,
     /// Cross-reference tables by name: the file's name without `.csv`.
@@ -155,6 +161,8 @@ pub struct Tls {
     pub certificate: SecretRef,
     /// PEM private key.
     pub key: SecretRef,
+    /// PEM authorities whose client certificates are asked for and believed.
+    pub client_ca: Option<SecretRef>,
 }
 
 /// Limits of the listener.
@@ -168,6 +176,8 @@ pub struct GatewayLimits {
     pub body_timeout: Duration,
     /// Connections at the same time.
     pub connections: u32,
+    /// Requests under way, past which partners are held to their shares.
+    pub requests: u32,
     /// Bodies, guest memory and output at the same time.
     pub in_flight_max_bytes: u64,
     /// On a stop, what is in flight may take so long to finish.
@@ -200,6 +210,8 @@ pub struct Issuer {
     pub leeway: Duration,
     /// Claims that a token must carry besides `iss`, `aud` and `exp`.
     pub required_claims: Vec<String>,
+    /// Whether every token must be bound to the client's certificate (RFC 8705).
+    pub certificate_bound: bool,
 }
 
 /// A signature algorithm of tokens (RFC 7518 §3.1, RFC 8037). Symmetric ones and `none` cannot be named.
@@ -248,90 +260,6 @@ pub enum Jwks {
         /// An unknown `kid` makes at most one fetch in this time.
         unknown_kid_cooldown: Duration,
     },
-}
-
-/// One partner.
-#[derive(Clone, Debug)]
-pub struct Partner {
-    /// Where it stands.
-    pub origin: Origin,
-    /// Its name.
-    pub name: PartnerName,
-    /// What people call it.
-    pub title: Option<String>,
-    /// Who is responsible for it.
-    pub owner: Option<String>,
-    /// IANA zone for times that carry none.
-    pub zone: Option<String>,
-    /// Interchange identities.
-    pub edi: Option<Edi>,
-    /// Its credentials.
-    pub credentials: Vec<Credential>,
-    /// Its limits.
-    pub limits: Limits,
-}
-
-/// Interchange identities (X12 ISA06 and ISA08; IDoc SNDPRN and RCVPRN).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edi {
-    /// Who sends.
-    pub sender: String,
-    /// Who receives.
-    pub receiver: String,
-}
-
-/// One credential of a partner.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// Where it stands.
-    pub origin: Origin,
-    /// Its name, shown in logs.
-    pub name: Arc<str>,
-    /// What it is.
-    pub kind: CredentialKind,
-    /// The scopes it carries; those of a token come from the token, and this is empty.
-    pub scopes: Arc<[String]>,
-    /// Its own limits.
-    pub limits: Limits,
-}
-
-/// What a credential is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CredentialKind {
-    /// An API key.
-    ApiKey {
-        /// SHA-256 of the key.
-        sha256: Digest,
-        /// The first moment at which it is no longer good.
-        expires: Option<Time>,
-    },
-    /// A token that an issuer signed.
-    Jwt {
-        /// A name of `issuers.yaml`.
-        issuer: Arc<str>,
-        /// Claims that must have exactly these values.
-        claims: Vec<(String, String)>,
-    },
-}
-
-/// Limits of a partner, a credential or an operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests in a time.
-    pub rate: Option<Rate>,
-    /// Requests at the same time.
-    pub concurrency: Option<u32>,
-}
-
-/// `rate: 50/s` with `burst: 100`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// So many requests, at least 1 …
-    pub requests: u32,
-    /// … in this time.
-    pub per: Duration,
-    /// So many at once, at least 1; `requests` where the file says nothing.
-    pub burst: u32,
 }
 
 /// One API.
@@ -453,6 +381,8 @@ pub struct Binding {
     pub origin: Origin,
     /// A key of `Checked::schemas`.
     pub schema: Option<String>,
+    /// The schema refuses nothing and counts what it would have.
+    pub schema_in_shadow: bool,
     /// Accepted media types, lower case, without parameters; empty: any.
     pub media_types: Vec<String>,
     /// The mapper of what comes in, and in proxy mode of the answer to the caller.
@@ -558,6 +488,26 @@ pub struct Grant {
     pub operations: Vec<OperationName>,
     /// In which versions.
     pub versions: Vec<VersionName>,
+    /// What must hold besides.
+    pub when: Option<When>,
+}
+
+/// A condition: an expression of CEL that compiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct When {
+    /// Where it stands.
+    pub origin: Origin,
+    /// As it is written.
+    pub text: Arc<str>,
+}
+
+/// Who may assert events of a type.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Those.
+    pub owners: Vec<PartnerName>,
 }
 
 /// A system that events are delivered to.
@@ -649,6 +599,8 @@ pub enum Stuck {
     Hold,
     /// They go on; the order is given up.
     Skip,
+    /// A later event of the same type and keys takes its place.
+    LatestWins,
 }
 
 /// A binding of event types to a target and its mapper.

@@ -9,12 +9,15 @@ use std::{
 use tokio::task::AbortHandle;
 
 use super::{
-    checked::{Checked, CredentialKind, Issuer, Jwks, TokenAlgorithm},
+    checked::{CertificateName, Checked, Credential, CredentialKind, Issuer, Jwks, Partner, TokenAlgorithm},
     secrets::Secrets,
 };
 use crate::{
-    auth::{self, Algorithm, ApiKey, Authenticator, Fetch, KeySet, TokenRule},
-    words::Clock,
+    auth::{
+        self, Algorithm, ApiKey, Authenticator, Believed, CertificateRule, Fetch, KeySet, KnownBy,
+        SignerRule, TokenRule, VerifyingKey, WebhookRule,
+    },
+    words::{Clock, webhook::WebhookSecret},
 };
 
 /// Key sets that are fetched, by their address and settings. One that no policy names any more is let go.
@@ -68,16 +71,33 @@ pub(super) fn build(
     secrets: &Secrets,
 ) -> Result<Authenticator, Vec<String>> {
     let mut wrong = Vec::new();
-    let (keys, rules) = credentials(checked);
-    let mut issuers = Vec::new();
+    let mut believed = public(checked);
+    for partner in checked.partners.values() {
+        for credential in &partner.credentials {
+            match &credential.kind {
+                CredentialKind::Webhook { .. } => match webhook(partner, credential, secrets) {
+                    Ok(rule) => believed.webhooks.push(rule),
+                    Err(what) => wrong.push(format!("{}: {what}", credential.origin)),
+                },
+                CredentialKind::Signature { .. } => match signer(partner, credential, secrets) {
+                    Ok(rule) => believed.signers.push(rule),
+                    Err(what) => wrong.push(format!("{}: {what}", credential.origin)),
+                },
+                CredentialKind::ApiKey { .. }
+                | CredentialKind::Certificate(_)
+                | CredentialKind::Jwt { .. } => {}
+            }
+        }
+    }
     for issuer in checked.issuers.values() {
         match key_set(issuer, sets, secrets) {
-            Ok(keys) => issuers.push(auth::Issuer {
+            Ok(keys) => believed.issuers.push(auth::Issuer {
                 name: Arc::clone(&issuer.name),
                 iss: issuer.issuer.clone(),
                 audience: issuer.audience.clone(),
                 algorithms: issuer.algorithms.iter().map(|algorithm| pinned(*algorithm)).collect(),
                 required_claims: issuer.required_claims.clone(),
+                certificate_bound: issuer.certificate_bound,
                 leeway: issuer.leeway,
                 keys,
             }),
@@ -87,40 +107,89 @@ pub(super) fn build(
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let built = Authenticator::new(keys, issuers, rules);
+    let built = Authenticator::new(believed);
     sets.tidy();
     Ok(built)
 }
 
-/// An authenticator that knows every credential and no issuer's keys: it tells keys by their hash and whose
-/// claims are, and verifies no token.
+/// An authenticator that reads no secret: it tells keys by their hash, certificates by their names and whose claims
+/// are, and verifies no token and no signature.
 pub(super) fn rehearsing(checked: &Checked) -> Authenticator {
-    let (keys, rules) = credentials(checked);
-    Authenticator::new(keys, Vec::new(), rules)
+    Authenticator::new(public(checked))
 }
 
-fn credentials(checked: &Checked) -> (Vec<ApiKey>, Vec<TokenRule>) {
-    let (mut keys, mut rules) = (Vec::new(), Vec::new());
+/// The credentials that the files say everything of.
+fn public(checked: &Checked) -> Believed {
+    let mut believed = Believed::default();
     for partner in checked.partners.values() {
         for credential in &partner.credentials {
             match &credential.kind {
-                CredentialKind::ApiKey { sha256, expires } => keys.push(ApiKey {
+                CredentialKind::ApiKey { sha256, expires } => believed.keys.push(ApiKey {
                     partner: partner.name.clone(),
                     credential: Arc::clone(&credential.name),
                     sha256: *sha256,
                     scopes: Arc::clone(&credential.scopes),
                     expires: *expires,
                 }),
-                CredentialKind::Jwt { issuer, claims } => rules.push(TokenRule {
+                CredentialKind::Certificate(name) => believed.certificates.push(CertificateRule {
+                    partner: partner.name.clone(),
+                    credential: Arc::clone(&credential.name),
+                    scopes: Arc::clone(&credential.scopes),
+                    known_by: match name.clone() {
+                        CertificateName::Subject(subject) => KnownBy::Subject(subject),
+                        CertificateName::San(name) => KnownBy::Name(name),
+                        CertificateName::Fingerprint(sha256) => KnownBy::Fingerprint(sha256),
+                    },
+                }),
+                CredentialKind::Jwt { issuer, claims } => believed.rules.push(TokenRule {
                     partner: partner.name.clone(),
                     credential: Arc::clone(&credential.name),
                     issuer: Arc::clone(issuer),
                     claims: claims.clone(),
                 }),
+                CredentialKind::Webhook { .. } | CredentialKind::Signature { .. } => {}
             }
         }
     }
-    (keys, rules)
+    believed
+}
+
+fn webhook(partner: &Partner, credential: &Credential, secrets: &Secrets) -> Result<WebhookRule, String> {
+    let CredentialKind::Webhook { secrets: named, tolerance, expires } = &credential.kind else {
+        return Err("not a webhook".to_owned());
+    };
+    let read = |named| {
+        let text = secrets.read(named)?;
+        WebhookSecret::parse(&text).map_err(|error| format!("{named}: {error}"))
+    };
+    Ok(WebhookRule {
+        partner: partner.name.clone(),
+        credential: Arc::clone(&credential.name),
+        scopes: Arc::clone(&credential.scopes),
+        secrets: named.iter().map(read).collect::<Result<_, _>>()?,
+        tolerance: *tolerance,
+        expires: *expires,
+    })
+}
+
+fn signer(partner: &Partner, credential: &Credential, secrets: &Secrets) -> Result<SignerRule, String> {
+    let CredentialKind::Signature { keyid, algorithm, key, components, window, tag, expires } =
+        &credential.kind
+    else {
+        return Err("not a signature".to_owned());
+    };
+    Ok(SignerRule {
+        partner: partner.name.clone(),
+        credential: Arc::clone(&credential.name),
+        scopes: Arc::clone(&credential.scopes),
+        keyid: keyid.clone(),
+        key: VerifyingKey::read(*algorithm, &secrets.read(key)?)
+            .map_err(|error| format!("{key}: {error}"))?,
+        components: components.clone(),
+        window: *window,
+        tag: tag.clone(),
+        expires: *expires,
+    })
 }
 
 fn key_set(issuer: &Issuer, sets: &KeySets, secrets: &Secrets) -> Result<Arc<KeySet>, String> {

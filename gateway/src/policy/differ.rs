@@ -76,6 +76,9 @@ pub fn documents(left: &Document, right: &Document) -> Fields {
             (Some(left), Some(right)) if left != right => {
                 values("", Some(&left), Some(&right), &mut found);
             }
+            _ if left.content.starts_with(b"ISA") && right.content.starts_with(b"ISA") => {
+                segments(&left.content, &right.content, &mut found);
+            }
             _ => {
                 let at = left.content.iter().zip(&right.content).take_while(|(left, right)| left == right);
                 let from = at.count().saturating_sub(20);
@@ -87,6 +90,37 @@ pub fn documents(left: &Document, right: &Document) -> Fields {
         }
     }
     found
+}
+
+/// X12, segment by segment in their order, each element by its name: `W12[3]`. The separators are where ISA has them.
+fn segments(left: &[u8], right: &[u8], found: &mut Fields) {
+    let split = |content: &[u8]| -> Vec<Vec<String>> {
+        let (element, end) = (content.get(3).copied(), content.get(105).copied());
+        let segments = content.split(|byte| Some(*byte) == end);
+        let elements = |segment: &[u8]| {
+            let elements = segment.trim_ascii().split(|byte| Some(*byte) == element);
+            elements.map(|element| String::from_utf8_lossy(element).into_owned()).collect()
+        };
+        segments.map(elements).collect()
+    };
+    let (left, right) = (split(left), split(right));
+    if left.len() != right.len() {
+        note(found, "(segments)", &left.len().to_string(), &right.len().to_string());
+    }
+    for (left, right) in left.iter().zip(&right) {
+        let name = left.first().map(String::as_str).unwrap_or_default();
+        if left.first() != right.first() {
+            // From here on they are not the same segments any more.
+            return note(found, "(segment)", &left.join("*"), &right.join("*"));
+        }
+        let nothing = String::new();
+        for at in 1..left.len().max(right.len()) {
+            let (left, right) = (left.get(at).unwrap_or(&nothing), right.get(at).unwrap_or(&nothing));
+            if left != right {
+                note(found, &format!("{name}[{at}]"), left, right);
+            }
+        }
+    }
 }
 
 /// What is compared of an event.
@@ -196,6 +230,28 @@ mod tests {
         let left = json!({ "items": [{ "lot": "", "quantity": "24" }, { "lot": "A", "quantity": "6" }], "bol": "1" });
         let right = json!({ "items": [{ "lot": "L1", "quantity": "24" }, { "lot": "B", "quantity": "7" }], "bol": "1" });
         assert_eq!(differ(left, right), [r#"items[].lot: "" → "L1""#, r#"items[].quantity: "6" → "7""#]);
+    }
+
+    #[test]
+    fn documents_differ_by_element_by_field_or_as_a_whole() {
+        let differ = |left: String, right: String| -> Vec<String> {
+            let document = |content: String| Document {
+                media_type: "text/plain".to_owned(),
+                content: content.into(),
+                parameters: Vec::new(),
+            };
+            let found = documents(&document(left), &document(right));
+            found.into_iter().map(|(field, (left, right))| format!("{field}: {left} → {right}")).collect()
+        };
+        let x12 = |body: &str| format!("ISA*{}~{body}", "0".repeat(101));
+        assert_eq!(differ(x12("W12*SH*24*24~LX*1~"), x12("W12*SH*24*20~LX*1~")), ["W12[3]: 24 → 20"]);
+        assert_eq!(
+            differ(x12("N9*BM*1~LX*1~"), x12("LX*1~")),
+            ["(segment): N9*BM*1 → LX*1", "(segments): 4 → 3"]
+        );
+        assert_eq!(differ(r#"{"a":1}"#.to_owned(), r#"{"a":2}"#.to_owned()), ["a: 1 → 2"]);
+        assert_eq!(differ("a;b".to_owned(), "a;c".to_owned()), ["(document): a;b → a;c"]);
+        assert!(differ(x12("LX*1~"), x12("LX*1~")).is_empty());
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub mod trial;
 pub mod units;
 mod watch;
 
-pub use built::{Contract, Mapping, Operation, Snapshot, Subscription, Workshop, rehearsing};
+pub use built::{
+    Contract, Expiry, Mapping, Operation, Owned, Ownership, Snapshot, Subscription, When, Workshop,
+    rehearsing,
+};
 pub use canary::{BESIDE, Canary, Field, Pair, Part, Progress, Terms, is_its_own};
 pub use check::{
     CheckSchema, check,

@@ -191,6 +191,17 @@ impl Written<'_> {
                 CredentialKind::ApiKey { .. } => {
                     ("key", json!({ "type": "apiKey", "in": "header", "name": "X-Api-Key" }))
                 }
+                CredentialKind::Certificate(_) => ("certificate", json!({ "type": "mutualTLS" })),
+                CredentialKind::Webhook { .. } => (
+                    "webhook",
+                    json!({ "type": "apiKey", "in": "header", "name": "webhook-signature",
+                        "description": "A signature by Standard Webhooks" }),
+                ),
+                CredentialKind::Signature { .. } => (
+                    "signature",
+                    json!({ "type": "apiKey", "in": "header", "name": "Signature",
+                        "description": "An HTTP message signature (RFC 9421)" }),
+                ),
                 CredentialKind::Jwt { .. } => {
                     ("token", json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }))
                 }

@@ -76,6 +76,14 @@ pub struct Place {
     pub excerpt: String,
 }
 
+impl Place {
+    /// A line of which only its number is known.
+    pub fn line(origin: &super::checked::Origin) -> Self {
+        let excerpt = String::new();
+        Self { file: origin.file.clone(), line: origin.line, column: 1, width: 0, excerpt }
+    }
+}
+
 impl Finding {
     /// An error.
     pub fn error(message: impl Into<String>) -> Self {

@@ -14,13 +14,14 @@ use super::{
 const ALL: &str = include_str!("schema.json");
 
 /// The kinds of policy files, and where they lie.
-pub const KINDS: [(&str, &str); 7] = [
+pub const KINDS: [(&str, &str); 8] = [
     ("gateway", "gateway.yaml"),
     ("issuers", "issuers.yaml"),
     ("partner", "partners/*.yaml"),
     ("api", "apis/*.yaml"),
     ("target", "targets/*.yaml"),
     ("subscription", "subscriptions/*.yaml"),
+    ("ownership", "ownership.yaml"),
     ("test", "tests/*.yaml"),
 ];
 

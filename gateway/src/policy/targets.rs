@@ -59,6 +59,7 @@ pub(super) fn build(target: &checked::Target, secrets: &Secrets) -> Result<Targe
         stuck: match target.stuck {
             checked::Stuck::Hold => Stuck::Hold,
             checked::Stuck::Skip => Stuck::Skip,
+            checked::Stuck::LatestWins => Stuck::LatestWins,
         },
         sender: edi.map(|edi| edi.sender.clone()).unwrap_or_default(),
         receiver: edi.map(|edi| edi.receiver.clone()).unwrap_or_default(),

@@ -19,7 +19,10 @@ use governor::{
     state::{NotKeyed, StateStore},
 };
 
-use super::Rate;
+use super::{
+    Rate,
+    quota::{Ledger, Used},
+};
 use crate::words::Time;
 
 /// Longest time that an empty bucket takes to fill. It keeps governor's unchecked 64-bit nanoseconds far
@@ -29,18 +32,22 @@ const LONGEST_REFILL: Duration = Duration::from_secs(400 * 24 * 3600);
 /// What is kept of one key: when its bucket will be full again, and how many requests are under way.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    full_at: Mutex<Full>,
+    state: Mutex<State>,
     in_flight: Arc<AtomicU32>,
 }
 
-/// Nanoseconds since the epoch at which the bucket is (or was) full.
+/// What changes with every request.
 #[derive(Debug, Default)]
-pub(super) struct Full(u64);
+pub(super) struct State {
+    /// Nanoseconds since the epoch at which the bucket is (or was) full.
+    full_at: u64,
+    quotas: Ledger,
+}
 
 /// What a bucket says to one more request, before anything is taken from it.
 pub(super) struct Verdict {
     /// When the bucket will be full if the request goes on.
-    next: Full,
+    next: u64,
     /// Requests that could follow at once.
     pub(super) remaining: u64,
     /// Until the bucket is full.
@@ -50,8 +57,8 @@ pub(super) struct Verdict {
 }
 
 impl Bucket {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Full> {
-        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn in_flight(&self) -> u32 {
@@ -66,11 +73,30 @@ impl Bucket {
 
     /// Whether forgetting this bucket would change nothing.
     pub(super) fn is_idle(&self, now: Time) -> bool {
-        self.in_flight() == 0 && self.lock().0 <= nanos(now)
+        self.in_flight() == 0 && self.lock().is_idle(now)
     }
 }
 
-impl Full {
+impl State {
+    fn is_idle(&self, now: Time) -> bool {
+        self.full_at <= nanos(now) && self.quotas.iter().all(|(_, used)| used.is_idle(now))
+    }
+
+    /// What was used of the quota of this name.
+    pub(super) fn quota(&mut self, name: &str) -> &mut Used {
+        let known = self.quotas.iter().position(|(known, _)| **known == *name);
+        let index = known.unwrap_or_else(|| {
+            self.quotas.push((name.into(), Used::default()));
+            self.quotas.len() - 1
+        });
+        &mut self.quotas[index].1
+    }
+
+    /// What was used of all of them, by their names.
+    pub(super) fn quotas(&self) -> impl Iterator<Item = (&str, &Used)> {
+        self.quotas.iter().map(|(name, used)| (&**name, used))
+    }
+
     pub(super) fn ask(&self, rate: &Rate, now: Time) -> Verdict {
         let quota = quota(rate);
         let emission = quota.replenish_interval();
@@ -78,12 +104,12 @@ impl Full {
         let now = nanos(now);
         // More missing than the bucket holds means that the clock stepped back or the limit was narrowed:
         // it counts as empty, so that nobody waits for the old time to come again.
-        let missing = Duration::from_nanos(self.0.saturating_sub(now)).min(capacity);
+        let missing = Duration::from_nanos(self.full_at.saturating_sub(now)).min(capacity);
         let limiter: RateLimiter<_, _, _, StateInformationMiddleware> =
             RateLimiter::new(quota, Missing::new(missing), Standing);
         let answer = limiter.check();
         let after = limiter.into_state_store().after.get();
-        let next = Full(now.saturating_add(after.as_u64()));
+        let next = now.saturating_add(after.as_u64());
         let reset = after.into();
         match answer {
             Ok(state) => {
@@ -96,7 +122,7 @@ impl Full {
     }
 
     pub(super) fn take(&mut self, verdict: Verdict) {
-        *self = verdict.next;
+        self.full_at = verdict.next;
     }
 }
 

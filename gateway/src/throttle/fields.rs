@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::words::RateLimit;
+use crate::words::{RateLimit, Unit};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -11,14 +11,17 @@ const SECOND: Duration = Duration::from_secs(1);
 /// requests under way are counted. `None` if nothing limits.
 pub fn policy(limits: &[RateLimit]) -> Option<String> {
     list(limits, |limit| {
-        if limit.window.is_zero() {
-            return format!(";q={};qu=\"concurrent-requests\"", integer(limit.quota));
-        }
+        // The default unit, requests, is not named.
+        let unit = match limit.unit {
+            Unit::Requests => "",
+            Unit::Bytes => ";qu=\"content-bytes\"",
+            Unit::Concurrent => return format!(";q={};qu=\"concurrent-requests\"", integer(limit.quota)),
+        };
         // The field has whole seconds; a shorter or broken window is told as the same rate over whole ones.
-        let seconds = ceil_seconds(limit.window);
-        let quota =
-            u128::from(limit.quota) * Duration::from_secs(seconds).as_nanos() / limit.window.as_nanos();
-        format!(";q={};w={}", integer(u64::try_from(quota).unwrap_or(u64::MAX)), integer(seconds))
+        let seconds = ceil_seconds(limit.window).max(1);
+        let window = limit.window.as_nanos().max(1);
+        let quota = u128::from(limit.quota) * Duration::from_secs(seconds).as_nanos() / window;
+        format!(";q={};w={}{unit}", integer(u64::try_from(quota).unwrap_or(u64::MAX)), integer(seconds))
     })
 }
 
@@ -28,7 +31,11 @@ pub fn remaining(limits: &[RateLimit]) -> Option<String> {
     list(limits, |limit| {
         let reset = integer(ceil_seconds(limit.reset));
         let remaining = integer(limit.remaining);
-        if limit.window.is_zero() { format!(";r={remaining}") } else { format!(";r={remaining};t={reset}") }
+        if limit.unit == Unit::Concurrent {
+            format!(";r={remaining}")
+        } else {
+            format!(";r={remaining};t={reset}")
+        }
     })
 }
 
@@ -68,6 +75,7 @@ mod tests {
         RateLimit {
             name: name.into(),
             quota,
+            unit: if window_ms == 0 { Unit::Concurrent } else { Unit::Requests },
             window: Duration::from_millis(window_ms),
             remaining,
             reset: Duration::from_millis(reset_ms),
@@ -83,6 +91,25 @@ mod tests {
         assert_eq!(policy(&concurrency).unwrap(), r#""partner-concurrency";q=20;qu="concurrent-requests""#);
         assert_eq!(remaining(&concurrency).unwrap(), r#""partner-concurrency";r=0"#);
         assert_eq!(policy(&[]), None);
+        let bytes =
+            [RateLimit { unit: Unit::Bytes, ..limit("partner-day-bytes", 5 << 30, 86_400_000, 7, 60_000) }];
+        assert_eq!(policy(&bytes).unwrap(), r#""partner-day-bytes";q=5368709120;w=86400;qu="content-bytes""#);
+        assert_eq!(remaining(&bytes).unwrap(), r#""partner-day-bytes";r=7;t=60"#);
+    }
+
+    /// What is written is what others read: the parser that passes the structured-field tests gives it back unchanged.
+    #[test]
+    fn fields_are_structured_fields_and_written_in_their_one_form() {
+        let limits = [
+            limit("partner", 50, 1000, 12, 760),
+            limit("operation \"\\", u64::MAX, 86_400_000, u64::MAX, 3_600_000),
+            limit("partner-concurrency", 20, 0, 0, 1000),
+        ];
+        for text in [policy(&limits).unwrap(), remaining(&limits).unwrap()] {
+            let read: sfv::List = sfv::Parser::new(&text).parse().unwrap();
+            assert_eq!(read.len(), 3, "{text}");
+            assert_eq!(sfv::FieldType::serialize(&read), Some(text));
+        }
     }
 
     #[test]

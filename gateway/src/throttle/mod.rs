@@ -1,37 +1,46 @@
 //! Second stage: leave to go on, under every limit that applies, or the word when to come again. Knows
 //! nothing of policies; limits come with each question, so a reload changes them and keeps what was used.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, path::Path, sync::MutexGuard, time::Duration};
 
-use crate::words::{Permit, RateLimit, Time};
+use crate::words::{Permit, RateLimit, Time, Unit};
 
 mod bucket;
+mod fair;
 pub mod fields;
+mod quota;
+mod store;
+mod stranger;
+mod table;
 
-use bucket::Bucket;
+pub use fair::{Crowded, Place, Places};
+pub use quota::{Period, Quota, Window};
 
-/// Keys that one limiter remembers at most. Partners, credentials and operations are far fewer; addresses
-/// of strangers are as many as an attacker likes. A key takes about 200 bytes.
-const MOST_KEYS: usize = 1 << 17;
-const SHARDS: usize = 64;
+use bucket::{Bucket, State, Verdict};
+use store::Store;
+use stranger::Strangers;
+use table::Table;
 
 /// How long a caller waits that has too many requests under way; nobody knows when one of them ends.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 
-/// A rate and a bound of requests under way; either may be absent.
+/// A rate, quotas and a bound of requests under way; each may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limit {
     /// Requests over time.
     pub rate: Option<Rate>,
+    /// So much in a period.
+    pub quotas: Vec<Quota>,
     /// Requests under way at the same moment.
     pub concurrency: Option<u32>,
+    /// It refuses nobody; what it would have refused is told in the permit.
+    pub shadow: bool,
+}
+
+impl Limit {
+    fn limits(&self) -> bool {
+        self.rate.is_some() || self.concurrency.is_some() || !self.quotas.is_empty()
+    }
 }
 
 /// So many requests per period, evenly, with so many at once after a pause (GCRA).
@@ -69,25 +78,19 @@ pub struct Exceeded {
 }
 
 fn told(limit: &RateLimit) -> String {
-    if limit.window.is_zero() {
-        format!("{} requests under way", limit.quota)
-    } else {
-        format!("{} requests in {:?}", limit.quota, limit.window)
+    match limit.unit {
+        Unit::Concurrent => format!("{} requests under way", limit.quota),
+        Unit::Requests => format!("{} requests in {:?}", limit.quota, limit.window),
+        Unit::Bytes => format!("{} bytes in {:?}", limit.quota, limit.window),
     }
 }
 
-/// Buckets by the limit's name and whose it is.
-type Buckets = HashMap<Arc<str>, Arc<Bucket>>;
-
-/// Every limit's state. Lives as long as the gateway and survives reloads of the policies.
+/// Every limit's state. Lives as long as the gateway and survives reloads of the policies; quotas survive a restart too.
 #[derive(Debug)]
 pub struct Limiter {
-    shards: Box<[Mutex<Buckets>]>,
-    hasher: RandomState,
-    keys_per_shard: usize,
-    /// Takes the place of a key's own bucket when there is room for no more keys.
-    crowd: Arc<Bucket>,
-    strangers: Rate,
+    limits: Table,
+    strangers: Strangers,
+    store: Option<Store>,
 }
 
 impl Default for Limiter {
@@ -97,167 +100,226 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// A limiter that has seen nobody. An address may fail to authenticate 20 times at once, then 30 times
-    /// a minute: enough for a misconfigured fleet behind one address to be noticed, too few to guess.
+    /// A limiter that has seen nobody and keeps nothing.
     pub fn new() -> Self {
-        let number = |n| NonZeroU32::new(n).expect("not zero");
-        let minute = Duration::from_secs(60);
-        Self::with_strangers(Rate { requests: number(30), per: minute, burst: number(20) })
+        Self { limits: Table::default(), strangers: Strangers::default(), store: None }
     }
 
-    /// A limiter with another bound for failed authentication.
-    pub fn with_strangers(strangers: Rate) -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-            keys_per_shard: MOST_KEYS / SHARDS,
-            crowd: Arc::default(),
-            strangers,
+    /// A limiter that keeps what was used of quotas in this folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn open(folder: &Path, now: Time) -> std::io::Result<Self> {
+        let (store, lines) = Store::open(folder)?;
+        let limits = Table::default();
+        for line in lines.into_iter().filter(|line| line.until > now.millis()) {
+            let part = quota::Part { from: line.from, until: line.until, used: line.used };
+            limits.bucket(&line.key, now).lock().quota(&line.quota).restore(part);
         }
+        Ok(Self { limits, strangers: Strangers::default(), store: Some(store) })
     }
 
     /// Asks every scope for leave and takes from all of them or from none: a request that one limit refuses
-    /// costs nothing under the others. Slots of concurrency are given back when the permit is dropped.
+    /// costs nothing under the others. `bytes` is the length of its document as far as it is known. Slots of concurrency
+    /// are given back when the permit is dropped.
     ///
     /// # Errors
     /// At least one limit is used up.
-    pub fn admit(&self, scopes: &[Scope<'_>], now: Time) -> Result<Permit, Exceeded> {
+    pub fn admit(&self, scopes: &[Scope<'_>], bytes: u64, now: Time) -> Result<Permit, Exceeded> {
         let mut asked: Vec<_> = scopes
             .iter()
-            .filter(|scope| *scope.limit != Limit::default())
-            .map(|scope| (scope, self.bucket(scope.name, scope.key, now)))
+            .filter(|scope| scope.limit.limits())
+            .map(|scope| (scope, table::key(scope.name, scope.key)))
+            .map(|(scope, key)| (scope, self.limits.bucket(&key, now), key))
             .collect();
         // Locks are taken in one order by everybody; the same bucket twice would wait for itself.
-        asked.sort_by_key(|(_, bucket)| Arc::as_ptr(bucket));
-        asked.dedup_by_key(|(_, bucket)| Arc::as_ptr(bucket));
+        asked.sort_by_key(|(_, bucket, _)| std::sync::Arc::as_ptr(bucket));
+        asked.dedup_by_key(|(_, bucket, _)| std::sync::Arc::as_ptr(bucket));
         let mut locked: Vec<_> =
-            asked.iter().map(|(scope, bucket)| (*scope, bucket, bucket.lock())).collect();
+            asked.iter().map(|(scope, bucket, key)| (*scope, bucket, key, bucket.lock())).collect();
 
-        let mut verdicts = Vec::with_capacity(locked.len());
-        let mut limits = Vec::with_capacity(locked.len());
+        let mut answers: Vec<Answer> = locked
+            .iter_mut()
+            .map(|(scope, bucket, _, state)| ask(scope, bucket, state, bytes, now))
+            .collect();
+        let mut limits: Vec<RateLimit> = Vec::new();
         let mut refused: Option<(RateLimit, Duration)> = None;
-        for (scope, bucket, full) in &locked {
-            let verdict = scope.limit.rate.as_ref().map(|rate| {
-                let verdict = full.ask(rate, now);
-                let limit = seen(scope.name, rate, &verdict);
-                refuse_longest(&mut refused, &limit, verdict.wait);
-                limits.push(limit);
-                verdict
-            });
-            if let Some(most) = scope.limit.concurrency
-                && bucket.in_flight() >= most
-            {
-                let limit = full_house(scope.name, most);
-                refuse_longest(&mut refused, &limit, Some(CONCURRENCY_WAIT));
-                limits.push(limit);
+        for ((scope, ..), answer) in locked.iter().zip(&mut answers) {
+            if !scope.limit.shadow {
+                limits.append(&mut answer.limits);
+                let longer = |wait: &Duration| refused.as_ref().is_none_or(|(_, longest)| wait > longest);
+                if answer.refused.as_ref().is_some_and(|(_, wait)| longer(wait)) {
+                    refused = answer.refused.take();
+                }
             }
-            verdicts.push(verdict);
         }
         limits.sort_by_key(|limit| scopes.iter().position(|scope| limit.name.starts_with(scope.name)));
         if let Some((limit, retry_after)) = refused {
             return Err(Exceeded { limit, retry_after, all: limits });
         }
-        let mut held: Vec<Box<dyn std::any::Any + Send + Sync>> = Vec::new();
-        for ((scope, bucket, full), verdict) in locked.iter_mut().zip(verdicts) {
-            if let Some(verdict) = verdict {
-                full.take(verdict);
+        let mut permit = Permit::new(limits, Vec::new());
+        for ((scope, bucket, key, state), answer) in locked.iter_mut().zip(answers) {
+            // What a limit in shadow would have refused costs it nothing, as if it had.
+            if let Some((limit, _)) = answer.refused {
+                permit.shadowed.push(limit.name);
+                continue;
             }
+            if let Some(verdict) = answer.rate {
+                state.take(verdict);
+            }
+            self.charge_quotas(scope.limit, key, state, |quota| quota.cost(bytes), now);
             if scope.limit.concurrency.is_some() {
-                held.push(Box::new(bucket.take_slot()));
+                permit.hold(Box::new(bucket.take_slot()));
             }
         }
-        Ok(Permit::new(limits, held))
+        Ok(permit)
     }
 
-    /// Whether somebody at this address may try to authenticate. Takes nothing; see [`Self::note_failure`].
+    /// Counts bytes that were not known when the request was admitted.
+    pub fn charge(&self, scopes: &[Scope<'_>], bytes: u64, now: Time) {
+        for scope in scopes.iter().filter(|scope| !scope.limit.quotas.is_empty()) {
+            let key = table::key(scope.name, scope.key);
+            let bucket = self.limits.bucket(&key, now);
+            let cost = |quota: &Quota| if quota.unit == Unit::Bytes { bytes } else { 0 };
+            self.charge_quotas(scope.limit, &key, &mut bucket.lock(), cost, now);
+        }
+    }
+
+    fn charge_quotas(
+        &self,
+        limit: &Limit,
+        key: &str,
+        state: &mut MutexGuard<'_, State>,
+        cost: impl Fn(&Quota) -> u64,
+        now: Time,
+    ) {
+        for quota in &limit.quotas {
+            let cost = cost(quota);
+            if cost == 0 {
+                continue;
+            }
+            let part = state.quota(&quota.name).take(quota, cost, now);
+            if let Some(store) = &self.store {
+                store.note(key, &quota.name, part);
+            }
+        }
+    }
+
+    /// Whether somebody at this address, who claims to be this one, may try to authenticate. Takes nothing; see
+    /// [`Self::note_failure`].
     ///
     /// # Errors
-    /// Too many attempts from there failed.
-    pub fn admit_stranger(&self, address: IpAddr, now: Time) -> Result<(), Exceeded> {
-        let verdict = self.stranger(address, now).lock().ask(&self.strangers, now);
-        let Some(retry_after) = verdict.wait else { return Ok(()) };
-        let limit = seen("failed-authentication", &self.strangers, &verdict);
-        Err(Exceeded { all: vec![limit.clone()], limit, retry_after })
+    /// Too many attempts from there, or under that name, failed.
+    pub fn admit_stranger(&self, address: IpAddr, claim: Option<&str>, now: Time) -> Result<(), Exceeded> {
+        self.strangers.admit(address, claim, now)
     }
 
-    /// Counts an attempt from this address that did not authenticate.
-    pub fn note_failure(&self, address: IpAddr, now: Time) {
-        let bucket = self.stranger(address, now);
-        let mut full = bucket.lock();
-        let verdict = full.ask(&self.strangers, now);
-        full.take(verdict);
+    /// Counts an attempt that did not authenticate, against its address and against whom it claimed to be.
+    pub fn note_failure(&self, address: IpAddr, claim: Option<&str>, now: Time) {
+        self.strangers.note_failure(address, claim, now);
     }
 
-    /// Forgets every key whose limits are whole again and that has nothing under way. Call it now and then;
-    /// a shard that runs out of room does it by itself.
+    /// Remembers that this claim was true from this address: a stranger's failures elsewhere do not shut it out.
+    pub fn note_success(&self, address: IpAddr, claim: Option<&str>) {
+        self.strangers.note_success(address, claim);
+    }
+
+    /// Forgets every key whose limits are whole again and that has nothing under way, and tells the disk what was used
+    /// of quotas. Call it now and then; a table that runs out of room does the first by itself.
     pub fn retain_recent(&self, now: Time) {
-        for shard in &self.shards {
-            retain(&mut shard.lock().unwrap_or_else(PoisonError::into_inner), now);
+        self.limits.retain_recent(now);
+        self.strangers.retain_recent(now);
+        let Some(store) = &self.store else { return };
+        store.sync();
+        if let Some(generation) = store.begin_anew() {
+            self.limits.each(|key, bucket| {
+                for (name, used) in bucket.lock().quotas() {
+                    used.parts().for_each(|part| store.note(key, name, *part));
+                }
+            });
+            store.drop_before(generation);
+        }
+    }
+
+    /// Tells the disk what was used of quotas.
+    pub fn sync(&self) {
+        if let Some(store) = &self.store {
+            store.sync();
         }
     }
 
     /// Keys that are remembered now.
     pub fn keys(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.limits.keys() + self.strangers.keys()
     }
+}
 
-    fn stranger(&self, address: IpAddr, now: Time) -> Arc<Bucket> {
-        let address = match address.to_canonical() {
-            // One subscriber has at least a /64, so single addresses of it say nothing.
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64))),
-            v4 => v4,
+/// What one scope says.
+struct Answer {
+    rate: Option<Verdict>,
+    limits: Vec<RateLimit>,
+    /// The limit that makes it wait longest.
+    refused: Option<(RateLimit, Duration)>,
+}
+
+fn ask(scope: &Scope<'_>, bucket: &Bucket, state: &mut State, bytes: u64, now: Time) -> Answer {
+    let mut answer = Answer { rate: None, limits: Vec::new(), refused: None };
+    if let Some(rate) = &scope.limit.rate {
+        let verdict = state.ask(rate, now);
+        answer.add(seen(scope.name, rate, &verdict), verdict.wait);
+        answer.rate = Some(verdict);
+    }
+    for quota in &scope.limit.quotas {
+        let standing = state.quota(&quota.name).ask(quota, quota.cost(bytes), now);
+        let limit = RateLimit {
+            name: format!("{}-{}", scope.name, quota.name).into(),
+            quota: quota.most,
+            unit: quota.unit,
+            window: standing.window,
+            remaining: standing.remaining,
+            reset: standing.reset,
         };
-        self.bucket("address", &address.to_string(), now)
+        answer.add(limit, standing.wait);
     }
+    if let Some(most) = scope.limit.concurrency
+        && bucket.in_flight() >= most
+    {
+        answer.add(full_house(scope.name, most), Some(CONCURRENCY_WAIT));
+    }
+    answer
+}
 
-    fn bucket(&self, name: &str, key: &str, now: Time) -> Arc<Bucket> {
-        let key: Arc<str> = format!("{name}\0{key}").into();
-        let shard = usize::try_from(self.hasher.hash_one(&key) % SHARDS as u64).expect("less than 64");
-        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = shard.get(&key) {
-            return Arc::clone(bucket);
+impl Answer {
+    fn add(&mut self, limit: RateLimit, wait: Option<Duration>) {
+        if let Some(wait) = wait
+            && self.refused.as_ref().is_none_or(|(_, longest)| wait > *longest)
+        {
+            self.refused = Some((limit.clone(), wait));
         }
-        if shard.len() >= self.keys_per_shard {
-            retain(&mut shard, now);
-        }
-        if shard.len() >= self.keys_per_shard {
-            return Arc::clone(&self.crowd);
-        }
-        Arc::clone(shard.entry(key).or_default())
+        self.limits.push(limit);
     }
 }
 
-/// A bucket that somebody else holds at this moment is about to be used, so it stays.
-fn retain(shard: &mut HashMap<Arc<str>, Arc<Bucket>>, now: Time) {
-    shard.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_idle(now));
-}
-
-fn seen(name: &str, rate: &Rate, verdict: &bucket::Verdict) -> RateLimit {
+fn seen(name: &str, rate: &Rate, verdict: &Verdict) -> RateLimit {
     RateLimit {
         name: name.into(),
         quota: rate.requests.get().into(),
+        unit: Unit::Requests,
         window: rate.per,
         remaining: verdict.remaining,
         reset: verdict.reset,
     }
 }
 
-/// A bound of concurrency has no window; `fields` tells it by its unit.
+/// A bound of concurrency has no window.
 fn full_house(name: &str, most: u32) -> RateLimit {
     RateLimit {
         name: format!("{name}-concurrency").into(),
         quota: most.into(),
+        unit: Unit::Concurrent,
         window: Duration::ZERO,
         remaining: 0,
         reset: CONCURRENCY_WAIT,
-    }
-}
-
-fn refuse_longest(refused: &mut Option<(RateLimit, Duration)>, limit: &RateLimit, wait: Option<Duration>) {
-    if let Some(wait) = wait
-        && refused.as_ref().is_none_or(|(_, longest)| wait > *longest)
-    {
-        *refused = Some((limit.clone(), wait));
     }
 }
 

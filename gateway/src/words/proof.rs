@@ -25,13 +25,20 @@ pub struct Caller {
 pub struct Permit {
     /// The tightest limits, for the `RateLimit` fields of the answer.
     pub limits: Vec<RateLimit>,
+    /// Names of limits in shadow that would have refused.
+    pub shadowed: Vec<Arc<str>>,
     held: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Permit {
     /// A permit that keeps `held` (concurrency slots) until it is dropped.
     pub fn new(limits: Vec<RateLimit>, held: Vec<Box<dyn Any + Send + Sync>>) -> Self {
-        Self { limits, held }
+        Self { limits, shadowed: Vec::new(), held }
+    }
+
+    /// Keeps one thing more until it is dropped.
+    pub fn hold(&mut self, held: Box<dyn Any + Send + Sync>) {
+        self.held.push(held);
     }
 }
 
@@ -46,14 +53,27 @@ impl fmt::Debug for Permit {
 pub struct RateLimit {
     /// The limit's name: `partner`, `credential`, `operation`.
     pub name: Arc<str>,
-    /// Requests that the window allows.
+    /// How much the window allows.
     pub quota: u64,
+    /// Of what.
+    pub unit: Unit,
     /// The window.
     pub window: Duration,
-    /// Requests left.
+    /// How much is left.
     pub remaining: u64,
     /// Until the remaining quota is whole again.
     pub reset: Duration,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Requests in a window.
+    Requests,
+    /// Bytes of documents in a window.
+    Bytes,
+    /// Requests at the same moment.
+    Concurrent,
 }
 
 /// A payload in somebody's own format.

@@ -104,7 +104,8 @@ fn set(headers: &Headers, outcome: &Outcome) -> SetAnswer {
 }
 
 fn remark(found: &Diagnostic) -> Remark {
-    let more = |name: &str| found.more.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let more =
+        |name: &str| found.more.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     Remark {
         path: found.at.as_ref().map(|at| at.path.clone()).unwrap_or_default(),
         position: more("position").and_then(|position| position.parse().ok()),

@@ -1,9 +1,13 @@
 //! A transaction set while it is written, and what came with the event from another X12 document.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use crossdock_mapper::canonical::{Carrier, Extensions, Party, Quantity, Time, units};
 use crossdock_mapper::serde_json::Value;
 use crossdock_mapper::{Diagnostic, Location, Refusal};
 
+use crate::source::numbered;
 use crate::tables::{self, PARTY_SCHEMES, ROLES, code_of, name_of};
 
 /// The segments of a set between ST and SE.
@@ -26,6 +30,8 @@ pub struct Row {
 pub struct Kept<'e> {
     /// By their places, in order.
     elements: Vec<(&'e str, &'e str)>,
+    /// How many segments of a key were written.
+    written: RefCell<BTreeMap<String, usize>>,
     segments: Vec<Vec<&'e str>>,
 }
 
@@ -46,6 +52,7 @@ impl<'e> Kept<'e> {
                 .filter_map(Value::as_array)
                 .map(|values| values.iter().filter_map(Value::as_str).collect())
                 .collect(),
+            written: RefCell::default(),
         }
     }
 
@@ -67,7 +74,13 @@ impl<'e> Kept<'e> {
     }
 
     fn fill(&self, key: &str, values: &mut Vec<String>) {
-        let prefix = format!("{key}/");
+        if self.elements.is_empty() {
+            return;
+        }
+        let mut written = self.written.borrow_mut();
+        let nth = written.entry(key.to_owned()).or_insert(0);
+        *nth += 1;
+        let prefix = format!("{}/", numbered(key, *nth));
         let of_row = self.from(&prefix).take_while(|(place, _)| place.starts_with(&prefix));
         for (place, value) in of_row {
             // No segment has more than a few dozen elements; a larger number is not from here.

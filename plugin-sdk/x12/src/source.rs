@@ -89,7 +89,8 @@ impl Values<'_> {
             let keys = of_name(self.keys, name, |(of, _)| of);
             for (index, element) in segment.elements().enumerate() {
                 let n = index + 1;
-                let bound = bounds.iter().find(|(_, at, _)| *at == n).map_or(BYTES_MAX, |(_, _, bound)| *bound);
+                let bound =
+                    bounds.iter().find(|(_, at, _)| *at == n).map_or(BYTES_MAX, |(_, _, bound)| *bound);
                 if element.length() > bound && element.value().len() > bound {
                     let message = format!("{} bytes, and {bound} are allowed here", element.value().len());
                     problems.error(segment, n, "element-too-long", "5", message);
@@ -265,13 +266,18 @@ impl<'d> Reading<'d> {
     }
 
     /// Hands over what nobody asked for.
+    ///
+    /// Segments of the same key are told apart by their number: the second is `key[2]`.
     pub fn leave(self, key: &str, left: &mut Left) {
+        let nth = left.read.entry(key.to_owned()).or_insert(0);
+        *nth += 1;
+        let key = &numbered(key, *nth);
         for (index, element) in self.segment.elements().enumerate() {
             let n = index + 1;
             let used = n < 64 && self.used & (1 << n) != 0;
             let value = element.value();
             if !used && !value.is_empty() {
-                left.element(key, n, value.into_owned());
+                left.elements.insert(format!("{key}/{n}"), value.into_owned());
             }
         }
     }
@@ -290,6 +296,8 @@ const LOOKED_THROUGH: usize = 32;
 #[derive(Clone, Default)]
 pub struct Left {
     elements: BTreeMap<String, String>,
+    /// How many segments of a key were read, whether anything was left of them or not.
+    read: BTreeMap<String, usize>,
     /// Where to go on counting the likes of a place that many stand at.
     counted: BTreeMap<String, usize>,
     segments: Vec<Vec<String>>,
@@ -333,13 +341,16 @@ impl Left {
         self.len() == 0 && self.values.is_empty()
     }
 
-    /// Takes over what was left elsewhere.
+    /// Takes over what was left elsewhere, of segments that come after its own.
     pub fn merge(&mut self, other: Self) {
         for (place, value) in other.elements {
-            match place.rsplit_once('/').and_then(|(key, n)| Some((key, n.parse().ok()?))) {
-                Some((key, n)) => self.element(key, n, value),
-                None => drop(self.elements.insert(place, value)),
-            }
+            let Some((key, n)) = place.rsplit_once('/') else { continue };
+            let (key, nth) = number_of(key);
+            let before = self.read.get(key).copied().unwrap_or_default();
+            self.elements.insert(format!("{}/{n}", numbered(key, before + nth)), value);
+        }
+        for (key, count) in other.read {
+            *self.read.entry(key).or_insert(0) += count;
         }
         self.segments.extend(other.segments);
         self.values.extend(other.values);
@@ -382,10 +393,71 @@ impl Left {
     }
 }
 
+/// The key of the nth segment that has it.
+pub(crate) fn numbered(key: &str, nth: usize) -> String {
+    if nth > 1 { format!("{key}[{nth}]") } else { key.to_owned() }
+}
+
+/// A key without the number of its segment, and that number.
+fn number_of(key: &str) -> (&str, usize) {
+    let numbered = key.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+    let read = numbered.and_then(|(key, nth)| Some((key, nth.parse().ok()?)));
+    read.unwrap_or((key, 1))
+}
+
 /// As much of a sender's value as a message can hold.
 pub fn excerpt(text: &str) -> String {
     text.chars()
         .take(40)
         .map(|character| if character.is_control() { '\u{FFFD}' } else { character })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crossdock_edi::x12::Document;
+
+    use super::*;
+
+    /// What is left of the segments of a set, where nobody asks for their second element.
+    fn left_of(segments: &str) -> Left {
+        let text = format!("ST*214*0001~{segments}SE*9*0001~");
+        let document = Document::read(text.as_bytes()).unwrap();
+        let mut left = Left::default();
+        for set in document.sets() {
+            for segment in set.segments().iter().filter(|segment| segment.name() == "M7") {
+                let mut reading = Reading::of(segment);
+                reading.take(1);
+                reading.leave("M7", &mut left);
+            }
+        }
+        left
+    }
+
+    fn places(left: &Left) -> Vec<(&str, &str)> {
+        left.elements.iter().map(|(place, value)| (place.as_str(), value.as_str())).collect()
+    }
+
+    #[test]
+    fn what_is_left_of_segments_with_one_key_is_told_apart_by_their_number() {
+        let left = left_of("M7*A*SH~M7*B~M7*C*SH~");
+        assert_eq!(places(&left), [("M7/2", "SH"), ("M7[3]/2", "SH")]);
+    }
+
+    #[test]
+    fn what_is_left_elsewhere_is_counted_on() {
+        let mut left = left_of("M7*A*SH~M7*B~");
+        left.merge(left_of("M7*C*CA~M7*D*CU~"));
+        assert_eq!(places(&left), [("M7/2", "SH"), ("M7[3]/2", "CA"), ("M7[4]/2", "CU")]);
+    }
+
+    #[test]
+    fn many_values_of_one_place_are_all_kept() {
+        let mut left = Left::default();
+        for value in 0..1000 {
+            left.element("NTE", 3, value.to_string());
+            left.element("NTE", 3, "0".to_owned());
+        }
+        assert_eq!(left.elements.len(), 1000);
+    }
 }

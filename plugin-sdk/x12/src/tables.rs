@@ -183,8 +183,15 @@ pub const EQUIPMENT: &[(&str, &str)] =
     &[("TL", "trailer"), ("CN", "container"), ("RR", "railcar"), ("TK", "truck")];
 
 /// Element 363, note reference (NTE01).
-pub const NOTES: &[(&str, &str)] =
-    &[("WHI", "warehouse"), ("DEL", "delivery"), ("GEN", "general"), ("ORI", "order"), ("LAB", "label"), ("LOI", "loading"), ("SPH", "special-handling")];
+pub const NOTES: &[(&str, &str)] = &[
+    ("WHI", "warehouse"),
+    ("DEL", "delivery"),
+    ("GEN", "general"),
+    ("ORI", "order"),
+    ("LAB", "label"),
+    ("LOI", "loading"),
+    ("SPH", "special-handling"),
+];
 
 /// Element 187, weight qualifier (W1211).
 pub const WEIGHTS: &[(&str, &str)] = &[("G", "gross-weight"), ("N", "net-weight"), ("A3", "shipped-weight")];

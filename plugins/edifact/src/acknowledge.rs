@@ -89,40 +89,59 @@ fn one(writer: &mut Writer, headers: &Headers, part: &Outcome) -> Result<(), Wri
     }
     // 18 says that there is an error which no code of the standard says.
     let code = |found: &Diagnostic| found.standard_code.clone().unwrap_or_else(|| "18".to_owned());
-    // An error of the message itself stands in its UCM; those of segments follow.
-    let of_message = errors.iter().find(|found| place(found).is_none());
-    let whole = match of_message {
-        Some(found) => code(found),
-        None if errors.is_empty() => "18".to_owned(),
-        None => String::new(),
+    // An error of the message, or of its UNH or UNT, stands in its UCM; those of other segments follow.
+    let (of_message, of_segments): (Vec<_>, Vec<_>) =
+        errors.into_iter().partition(|found| matches!(more(found, "segment"), None | Some("UNH" | "UNT")));
+    let (whole, tag, element, component) = match of_message.first() {
+        Some(found) => {
+            let (element, component) = place(found);
+            (
+                code(found),
+                more(found, "segment").filter(|_| element > 0).unwrap_or_default(),
+                element,
+                component,
+            )
+        }
+        None if of_segments.is_empty() => ("18".to_owned(), "", 0, 0),
+        None => Default::default(),
     };
-    writer.segment("UCM", &[&[&header[1][0]], &identifier, &[REJECTED], &[&whole]])?;
+    let [element, component] = positions(element, component);
+    let place_of_it = [element.as_str(), component.as_str()];
+    writer.segment("UCM", &[&[&header[1][0]], &identifier, &[REJECTED], &[&whole], &[tag], &place_of_it])?;
     let mut open = String::new();
-    for found in errors {
-        let Some((position, element, component)) = place(found) else { continue };
+    for found in of_segments {
+        let Some(position) = more(found, "position").map(str::to_owned) else { continue };
+        let (element, component) = place(found);
         let of_segment = if element == 0 { code(found) } else { String::new() };
         if position != open || element == 0 {
             writer.segment("UCS", &[&[&position], &[&of_segment]])?;
             open = position;
         }
         if element > 0 {
-            // The tag is the first element in this count.
-            let (element, component) = ((element + 1).to_string(), component.to_string());
-            let component = if component == "0" { "" } else { component.as_str() };
-            writer.segment("UCD", &[&[&code(found)], &[&element, component]])?;
+            let at = positions(element, component);
+            writer.segment("UCD", &[&[&code(found)], &[&at[0], &at[1]]])?;
         }
     }
     Ok(())
 }
 
-/// Where an error is: the segment's number in its message, element and component; none where it is of the whole message.
-fn place(found: &Diagnostic) -> Option<(String, usize, usize)> {
-    let position = found.more.iter().find(|(name, _)| name == "position").map(|(_, value)| value.clone())?;
+/// What the host says of the place of an error: `segment`, `position`.
+fn more<'f>(found: &'f Diagnostic, name: &str) -> Option<&'f str> {
+    found.more.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// Element and component that an error is about, 0 where it is about the whole.
+fn place(found: &Diagnostic) -> (usize, usize) {
     let path = found.at.as_ref().map(|at| at.path.as_str()).unwrap_or_default();
     // `UNH+4711+DESADV/LIN[1]/QTY/1/2`: what follows the segment's name are numbers.
-    let numbers: Vec<usize> = path.split('/').skip(1).filter_map(|step| step.parse().ok()).collect();
-    let header = position == "1" && numbers.is_empty();
-    (!header).then(|| (position, numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0)))
+    let mut numbers = path.split('/').skip(1).filter_map(|step| step.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// S011: the tag is the first element in this count.
+fn positions(element: usize, component: usize) -> [String; 2] {
+    let text = |number: usize| if number == 0 { String::new() } else { number.to_string() };
+    [text(if element == 0 { 0 } else { element + 1 }), text(component)]
 }
 
 /// The `UNH` of a part, by elements and components, each there at least once.

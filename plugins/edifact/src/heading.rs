@@ -13,6 +13,9 @@ use crate::tree::Node;
 /// The most order keys that one event enters the lanes of.
 const ORDER_KEYS_MAX: usize = 16;
 
+/// The standard allows 35 characters.
+const SENDER_MAX: usize = 64;
+
 /// The heading of a message.
 pub struct Heading<'d> {
     pub bgm: Option<Segment<'d>>,
@@ -60,7 +63,7 @@ pub fn read<'d>(source: &Source<'d>, root: &Node<'d>) -> Heading<'d> {
         source.take(bgm, 1, 3);
     }
     let sender = source.message.interchange().sender();
-    let sender = sender.chars().filter(|character| !character.is_control()).collect();
+    let sender = sender.chars().filter(|character| !character.is_control()).take(SENDER_MAX).collect();
     Heading {
         bgm,
         id: Identity { number, purpose, sender },

@@ -144,7 +144,11 @@ fn amount<'d>(source: &Source<'d>, node: &Node<'d>, currency: Option<&str>) -> O
     let own = node.first("CUX").and_then(|_| parts::currency(source, node));
     let money = parts::money(source, moa, own.as_deref().or(currency))?;
     let qualifier = moa.value(1, 1).into_owned();
-    Some(Amount { kind: tables::name_of(tables::AMOUNTS, &qualifier), source_kind: Some(qualifier), money })
+    Some(Amount {
+        kind: tables::name_of(tables::AMOUNTS, &qualifier),
+        source_kind: Some(qualifier).filter(|code| !code.is_empty()),
+        money,
+    })
 }
 
 /// `ALC` and what stands below it: an allowance (A) or a charge (C).

@@ -30,7 +30,12 @@ pub fn read<'d>(source: &Source<'d>, node: &Node<'d>, position: usize, currency:
     let lin = node.segment;
     let ItemRead { item, substitutes, lots, mut serials } = parts::item(source, node);
     if item.identifiers.is_empty() && item.description.is_none() {
-        source.error(lin, 3, 1, "missing", "13", "the line names no item".to_owned());
+        let message = "the line names no item".to_owned();
+        // A service may be billed without a name.
+        match &*source.message.kind() {
+            "INVOIC" => source.warning(lin, 3, 1, "missing", "13", message),
+            _ => source.error(lin, 3, 1, "missing", "13", message),
+        }
     }
     for identifier in item.identifiers.iter().filter(|one| one.is_invalid()) {
         let message =
@@ -66,6 +71,9 @@ pub fn read<'d>(source: &Source<'d>, node: &Node<'d>, position: usize, currency:
 /// Every `QTY` that has a field of the line; the first of its kind wins, and the rest is left.
 fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
     let mut plain = None;
+    // What was accepted is in good order; what was received or delivered is so where nobody says what was accepted.
+    let accepted = node.qualified("QTY", "194").or_else(|| node.qualified("QTY", "48"));
+    let accepted = accepted.map(|qty| qty.segment.value(1, 1));
     for qty in node.all("QTY") {
         let qty = qty.segment;
         let qualifier = qty.value(1, 1);
@@ -73,15 +81,18 @@ fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
             plain.get_or_insert(qty);
         }
         let Some(name) = tables::listed(tables::QUANTITIES, &qualifier) else { continue };
+        if name == "delivered" && accepted.as_deref().is_some_and(|best| best != qualifier) {
+            continue;
+        }
         let Some((_, field)) = FIELDS.iter().find(|(field, _)| *field == name) else { continue };
         let field = field(line);
         let Some(quantity) = quantity(source, qty) else { continue };
         match field {
             None => *field = Some(quantity),
-            // Refused to be returned and refused to be destroyed are both refused.
             Some(before) => {
-                let sum = before.value.checked_add(&quantity.value).filter(|_| before.unit == quantity.unit);
-                match sum {
+                // Refused to be returned and refused to be destroyed are both refused; else the first one counts.
+                let sum = before.value.checked_add(&quantity.value);
+                match sum.filter(|_| name == "refused" && before.unit == quantity.unit) {
                     Some(sum) => before.value = sum,
                     None => [1, 2, 3].into_iter().for_each(|c| source.keep(qty, 1, c)),
                 }
@@ -94,11 +105,11 @@ fn quantities<'d>(source: &Source<'d>, node: &Node<'d>, line: &mut Line) {
     }
 }
 
-/// C186: a quantity, never below nothing.
+/// C186: a quantity, never below nothing but in an invoice, which may take back.
 pub fn quantity<'d>(source: &Source<'d>, qty: Segment<'d>) -> Option<Quantity> {
     let quantity = source.quantity(qty, 1, (2, 3), "the quantity")?;
     source.take(qty, 1, 1);
-    if quantity.value.is_negative() {
+    if quantity.value.is_negative() && source.message.kind() != "INVOIC" {
         let message = format!("the quantity `{}` is negative", quantity.value.as_str());
         source.error(qty, 1, 2, "negative-number", "12", message);
         return None;
@@ -266,30 +277,29 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Adds a line, and gives the number that it has from now on.
-    pub fn add(&mut self, mut line: Line) -> String {
+    /// Adds a line, and gives its place; its number may be another from now on.
+    pub fn add(&mut self, mut line: Line) -> usize {
         let items = line.item.identifiers.iter();
         let key =
             (line.number.clone(), items.map(|one| (one.scheme.to_string(), one.value.clone())).collect());
         if let Some(at) = self.known.get(&key).copied()
-            && let Some(number) = join(&mut self.lines[at], &line)
+            && join(&mut self.lines[at], &line).is_some()
         {
-            return number;
+            return at;
         }
         let count = self.numbers.entry(line.number.clone()).or_default();
         *count += 1;
         if *count > 1 {
             line.number = format!("{}-{count}", line.number);
         }
-        let number = line.number.clone();
         self.known.insert(key, self.lines.len());
         self.lines.push(line);
-        number
+        self.lines.len() - 1
     }
 }
 
 /// Adds what another pack holds of a line to it; none where the two can't be one.
-fn join(line: &mut Line, more: &Line) -> Option<String> {
+fn join(line: &mut Line, more: &Line) -> Option<()> {
     let addable = |one: &Option<Quantity>, other: &Option<Quantity>| match (one, other) {
         (Some(one), Some(other)) => one.unit == other.unit && one.source_unit == other.source_unit,
         (_, None) => true,
@@ -328,5 +338,5 @@ fn join(line: &mut Line, more: &Line) -> Option<String> {
     {
         line.status = LineStatus::of(ordered, shipped);
     }
-    Some(line.number.clone())
+    Some(())
 }

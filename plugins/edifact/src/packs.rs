@@ -1,6 +1,6 @@
 //! `CPS`: what stands in what, and what is in it. A pack is known by its SSCC, else by the number of its `CPS`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossdock_mapper::canonical::{Content, Identifier, Line, Note, Pack, Quantity};
 
@@ -24,6 +24,9 @@ pub fn read<'d>(source: &Source<'d>, root: &Node<'d>, quantity: fn(&Line) -> Opt
     let mut lines = Lines::default();
     let mut packs: Vec<Pack> = Vec::new();
     let levels: Vec<_> = root.all("CPS").collect();
+    // Which CPS has others in it.
+    let outer: BTreeSet<String> = levels.iter().map(|cps| cps.segment.value(2, 1).into_owned()).collect();
+    let mut ids: BTreeSet<String> = BTreeSet::new();
     // The packs of each CPS, and the CPS that it stands in.
     let mut known: BTreeMap<String, (Vec<String>, String)> = BTreeMap::new();
     let mut position = 0;
@@ -33,7 +36,7 @@ pub fn read<'d>(source: &Source<'d>, root: &Node<'d>, quantity: fn(&Line) -> Opt
         let above = source.take(cps.segment, 2, 1).into_owned();
         source.take(cps.segment, 3, 1);
         notes.extend(parts::notes(source, cps));
-        let has_inner = levels.iter().any(|inner| inner.segment.value(2, 1) == number && !number.is_empty());
+        let has_inner = !number.is_empty() && outer.contains(&number);
         let mut own = packs_of(source, cps, &number, has_inner);
         // What stands in no pack of its own stands in the pack around it.
         let parents = ancestors(&known, &above);
@@ -47,28 +50,24 @@ pub fn read<'d>(source: &Source<'d>, root: &Node<'d>, quantity: fn(&Line) -> Opt
             let held = quantity(&line).cloned();
             let lots: Vec<_> = line.lots.iter().map(|lot| lot.number.clone()).collect();
             let serials = if alone { line.serials.clone() } else { Vec::new() };
-            let number = lines.add(line);
+            let at = lines.add(line);
+            let line = &mut lines.lines[at];
             for pack in &mut own {
                 pack.contents.push(Content {
-                    line: number.clone(),
+                    line: line.number.clone(),
                     // Several packs are alike, and nobody says how much is in which.
                     quantity: held.clone().filter(|_| alone),
                     lot: lots.first().filter(|_| lots.len() == 1).cloned(),
                     serials: serials.clone(),
                 });
-            }
-            for id in own.iter().map(|pack| &pack.id) {
-                if let Some(line) = lines.lines.iter_mut().find(|line| line.number == number)
-                    && !line.packs.contains(id)
-                {
-                    line.packs.push(id.clone());
+                if !line.packs.contains(&pack.id) {
+                    line.packs.push(pack.id.clone());
                 }
             }
         }
-        let ids: Vec<_> = own.iter().map(|pack| pack.id.clone()).collect();
-        known.insert(number, (ids, above));
+        known.insert(number, (own.iter().map(|pack| pack.id.clone()).collect(), above));
         for pack in own {
-            if packs.iter().any(|known| known.id == pack.id) {
+            if !ids.insert(pack.id.clone()) {
                 let message = format!("pack `{}` stands twice", excerpt(&pack.id));
                 source.warning(cps.segment, 1, 1, "pack-repeated", "26", message);
             } else {

@@ -31,7 +31,10 @@ pub fn party<'d>(source: &Source<'d>, node: &Node<'d>) -> Party {
     if names.is_empty() && !lines.is_empty() {
         names.push(lines.remove(0));
     }
-    party.name = (!names.is_empty()).then(|| names.join(" "));
+    let name = joined(&mut names);
+    // A name that is longer than a field goes on as lines of the address.
+    lines.splice(0..0, names);
+    party.name = name;
     lines.extend(source.rest(nad, 5, 1, 4));
     let country = nad.value(9, 1).into_owned();
     let is_country =
@@ -58,6 +61,19 @@ pub fn party<'d>(source: &Source<'d>, node: &Node<'d>) -> Party {
     party
 }
 
+/// As many texts as a field has room for, joined; the others stay where they are.
+fn joined(texts: &mut Vec<String>) -> Option<String> {
+    const CHARACTERS_MAX: usize = 512;
+    let mut length = 0;
+    let fits = |text: &&String| {
+        length += text.chars().count() + 1;
+        length <= CHARACTERS_MAX + 1
+    };
+    let count = texts.iter().take_while(fits).count();
+    let taken: Vec<String> = texts.drain(..count).collect();
+    (!taken.is_empty()).then(|| taken.join(" "))
+}
+
 /// C819 since D.98; before it was 3229 alone: its first component either way, else the name of the region.
 fn region<'d>(source: &Source<'d>, nad: Segment<'d>) -> Option<String> {
     source.some(nad, 7, 1).or_else(|| source.some(nad, 7, 4))
@@ -66,8 +82,8 @@ fn region<'d>(source: &Source<'d>, nad: Segment<'d>) -> Option<String> {
 /// `CTA` and the `COM`s below it; one that names nobody and no way to reach them is left.
 fn contact<'d>(source: &Source<'d>, node: &Node<'d>) -> Option<Contact> {
     let cta = node.segment;
-    let mut contact = Contact::default();
-    contact.name = source.some(cta, 2, 2).or_else(|| source.some(cta, 2, 1));
+    let name = source.some(cta, 2, 2).or_else(|| source.some(cta, 2, 1));
+    let mut contact = Contact { name, ..Contact::default() };
     for com in node.all("COM") {
         for element in com.segment.elements().flat_map(|element| element.repetitions()) {
             let parts: Vec<_> = element.components().collect();
@@ -425,7 +441,11 @@ pub fn item<'d>(source: &Source<'d>, node: &Node<'d>) -> ItemRead {
         if read.item.description.is_some() || !is_whole || (text(4).is_empty() && text(5).is_empty()) {
             continue;
         }
-        read.item.description = Some(source.rest(imd, 3, 4, 5).join(" "));
+        let mut texts = source.rest(imd, 3, 4, 5);
+        read.item.description = joined(&mut texts);
+        if !texts.is_empty() {
+            source.keep(imd, 3, 5);
+        }
         source.take(imd, 1, 1);
         source.take(imd, 2, 1);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crossdock_edi::edifact::{Component, Message, Segment};
 use crossdock_mapper::canonical::{Decimal, Extensions, Quantity};
 use crossdock_mapper::serde_json::{Map, Value};
-use crossdock_mapper::{Diagnostic, Location};
+use crossdock_mapper::{Diagnostic, Location, Severity};
 
 use crate::tables;
 
@@ -126,8 +126,15 @@ impl<'d> Source<'d> {
 
     fn tell(&self, diagnostic: Diagnostic, at: Segment<'d>, (n, c): (usize, usize), standard: &str) {
         let mut told = self.told.borrow_mut();
-        if told.len() >= DIAGNOSTICS_MAX {
+        // An error has to be among them, however many warnings came before.
+        let is_error = diagnostic.severity == Severity::Error;
+        let errors = told.iter().filter(|one| one.severity == Severity::Error).count();
+        if told.len() >= DIAGNOSTICS_MAX && !(is_error && errors < DIAGNOSTICS_MAX) {
             return;
+        }
+        if told.len() >= DIAGNOSTICS_MAX {
+            let warning = told.iter().rposition(|one| one.severity != Severity::Error);
+            warning.map(|at| told.remove(at));
         }
         let component = at.component(n, c.max(1)).filter(|component| component.length() > 0);
         let (offset, length) = component

@@ -84,6 +84,8 @@ pub fn statuses<'d>(source: &Source<'d>, root: &Node<'d>) -> Vec<Event> {
         let own = parts::references(source, eqd);
         found.extend(eqd.all("STS").map(|sts| (Status { sts, around: Some(eqd) }, own.clone())));
     }
+    // Some senders leave out the consignment.
+    found.extend(root.all("STS").map(|sts| (Status { sts, around: None }, Vec::new())));
     if found.is_empty() {
         let message = "the message tells of no status: STS is missing".to_owned();
         source.error(root.segment, 0, 0, "segment-missing", "13", message);
@@ -268,7 +270,7 @@ pub fn shipment(references: &[Reference], equipment: &[Equipment]) -> Option<Str
 }
 
 fn first(dates: &mut Dates) -> Option<Time> {
-    HAPPENED.iter().find_map(|kind| dates.take(kind))
+    HAPPENED.iter().find_map(|kind| dates.take(kind)).or_else(|| dates.take_any())
 }
 
 /// Expected deliveries and arrivals that are told beside a status.

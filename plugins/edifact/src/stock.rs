@@ -104,7 +104,7 @@ fn of_quantity<'d>(
     source.take(qty, 1, 1);
     let mut stock = Stock {
         kind: Some(tables::name_of(tables::STOCKS, &qualifier)),
-        source_kind: Some(qualifier),
+        source_kind: Some(qualifier).filter(|code| !code.is_empty()),
         ..whole.clone()
     };
     let direction = inv.map(|inv| source.take(inv.segment, 1, 1).into_owned()).unwrap_or_default();

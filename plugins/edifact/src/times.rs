@@ -52,6 +52,11 @@ impl Dates {
         Some(Time { classifier: None, ..time })
     }
 
+    /// Takes the first date of all, whatever it is.
+    pub fn take_any(&mut self) -> Option<Time> {
+        (!self.found.is_empty()).then(|| self.found.remove(0).1)
+    }
+
     /// What is left of them.
     pub fn rest(self) -> Vec<Dated> {
         self.found.into_iter().map(|(kind, time)| Dated { kind, time }).collect()
@@ -96,19 +101,21 @@ pub fn day(time: &Time) -> Option<String> {
 /// Reads the value of a `DTM` by its format; none where it has no value or one that was told of.
 pub fn read<'d>(source: &Source<'d>, segment: Segment<'d>) -> Option<Read> {
     let value = segment.value(1, 2);
-    if value.is_empty() {
+    // Zeros are how some say that there is no date.
+    if value.bytes().all(|byte| byte == b'0') {
         return None;
     }
     let format = segment.value(1, 3);
+    // Without a format the digits speak for themselves.
+    let by_length = match value.len() {
+        6 => "YYMMDD",
+        8 => "CCYYMMDD",
+        12 => "CCYYMMDDHHMM",
+        14 => "CCYYMMDDHHMMSS",
+        _ => "",
+    };
     let pattern = match &*format {
-        // Without a format the digits speak for themselves.
-        "" => match value.len() {
-            6 => "YYMMDD",
-            8 => "CCYYMMDD",
-            12 => "CCYYMMDDHHMM",
-            14 => "CCYYMMDDHHMMSS",
-            _ => "",
-        },
+        "" => by_length,
         format => tables::listed(tables::FORMATS, format).unwrap_or_default(),
     };
     if pattern.is_empty() {
@@ -118,6 +125,13 @@ pub fn read<'d>(source: &Source<'d>, segment: Segment<'d>) -> Option<Read> {
         Some((from, until)) => period(source, segment, &value, from, until),
         None => moment(source, segment, &value, pattern).map(Read::One),
     };
+    // A day that is sent under the format of a time is a day all the same.
+    let parsed = parsed.or_else(|| {
+        let time = moment(source, segment, &value, by_length).filter(|_| value.len() != pattern.len())?;
+        let message = format!("`{}` is not of format {pattern}; it is read as {by_length}", excerpt(&value));
+        source.warning(segment, 1, 2, "format", "12", message);
+        Some(Read::One(time))
+    });
     if parsed.is_none() {
         let message = format!("`{}` is no date of format {pattern}", excerpt(&value));
         source.error(segment, 1, 2, "not-a-date", "12", message);

@@ -2,8 +2,8 @@
 
 use crossdock_mapper::Event;
 use crossdock_mapper::canonical::{
-    Carrier, Charge, Code, Content, Identifier, Item, Line, Pack, Quantity, Reference, ShipmentCancelled,
-    ShipmentTendered,
+    Carrier, Charge, Code, Content, Identifier, Item, Line, Note, Pack, Quantity, Reference,
+    ShipmentCancelled, ShipmentTendered,
 };
 
 use crate::heading::{self, Heading, in_lanes, when};
@@ -99,16 +99,14 @@ impl Goods {
         let number = source.some(gid, 1, 1).unwrap_or_else(|| position.to_string());
         let ItemRead { item, lots, serials, .. } = parts::item(source, node);
         let mut notes = parts::notes(source, node);
-        let said = notes.iter().position(|note| note.kind.as_deref() == Some("goods"));
+        let is_name = |note: &Note| note.kind.as_deref() == Some("goods") && note.text.chars().count() <= 512;
+        let said = notes.iter().position(is_name);
         // What the goods are called: the first text that describes them.
         let description = said.filter(|_| item.description.is_none()).map(|at| notes.remove(at).text);
         let (kind, packed) = packages(source, node);
         let mut line = Line {
             number: number.clone(),
-            item: Item {
-                description: item.description.or(description.map(|text| text.chars().take(512).collect())),
-                ..item
-            },
+            item: Item { description: item.description.or(description), ..item },
             ordered: packed,
             lots: lots
                 .into_iter()

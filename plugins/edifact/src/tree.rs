@@ -4,8 +4,16 @@ use crossdock_edi::edifact::{Message, Segment};
 
 /// A segment of a directory, and those that may stand below it.
 pub struct Level {
-    pub tag: &'static str,
-    pub below: &'static [Level],
+    tag: u32,
+    below: &'static [Level],
+}
+
+/// The three letters of a tag as one number, which is compared at once.
+const fn tag(name: &str) -> u32 {
+    match name.as_bytes() {
+        [a, b, c] => u32::from_be_bytes([0, *a, *b, *c]),
+        _ => 0,
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/messages.rs"));
@@ -13,23 +21,25 @@ include!(concat!(env!("OUT_DIR"), "/messages.rs"));
 /// A segment of a message, and those that stand below it.
 pub struct Node<'d> {
     pub segment: Segment<'d>,
+    tag: u32,
     below: Vec<Node<'d>>,
 }
 
 impl<'d> Node<'d> {
     /// Those of a tag that stand directly below, in their order.
-    pub fn all(&self, tag: &'static str) -> impl Iterator<Item = &Node<'d>> {
-        self.below.iter().filter(move |node| node.segment.name() == tag)
+    pub fn all(&self, name: &'static str) -> impl Iterator<Item = &Node<'d>> {
+        let tag = tag(name);
+        self.below.iter().filter(move |node| node.tag == tag)
     }
 
     /// The first of a tag that stands directly below.
-    pub fn first(&self, tag: &'static str) -> Option<&Node<'d>> {
-        self.all(tag).next()
+    pub fn first(&self, name: &'static str) -> Option<&Node<'d>> {
+        self.all(name).next()
     }
 
     /// The value of a component of the first segment of this tag and qualifier (its first component).
-    pub fn qualified(&self, tag: &'static str, qualifier: &str) -> Option<&Node<'d>> {
-        self.all(tag).find(|node| node.segment.value(1, 1) == qualifier)
+    pub fn qualified(&self, name: &'static str, qualifier: &str) -> Option<&Node<'d>> {
+        self.all(name).find(|node| node.segment.value(1, 1) == qualifier)
     }
 }
 
@@ -42,7 +52,7 @@ pub fn grow<'d>(message: Message<'d>, levels: &'static [Level]) -> (Node<'d>, Ve
     let mut strays = Vec::new();
     let mut at = 0;
     let below = read(&segments, &mut at, &mut vec![levels], &mut strays);
-    (Node { segment: message.header(), below }, strays)
+    (Node { segment: message.header(), tag: tag("UNH"), below }, strays)
 }
 
 fn read<'d>(
@@ -53,7 +63,8 @@ fn read<'d>(
 ) -> Vec<Node<'d>> {
     let mut nodes = Vec::new();
     while let Some(segment) = segments.get(*at).copied() {
-        let knows = |levels: &'static [Level]| levels.iter().find(|level| level.tag == segment.name());
+        let name = tag(segment.name());
+        let knows = |levels: &'static [Level]| levels.iter().find(|level| level.tag == name);
         let here = open.last().copied().and_then(knows);
         match here {
             Some(level) => {
@@ -66,13 +77,16 @@ fn read<'d>(
                     open.pop();
                     below
                 };
-                nodes.push(Node { segment, below });
+                nodes.push(Node { segment, tag: name, below });
             }
             // It belongs further out: what is open here ends.
             None if open.iter().any(|levels| knows(levels).is_some()) => return nodes,
             None => {
                 *at += 1;
-                strays.push(segment);
+                // UNS only divides, and some write it where nothing needs dividing.
+                if segment.name() != "UNS" {
+                    strays.push(segment);
+                }
             }
         }
     }

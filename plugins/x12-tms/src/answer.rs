@@ -22,7 +22,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             "V9" => response.reason(segment),
             "L9" => response.charge(segment, problems),
             // An answer has no goods of its own.
-            "AT8" | "PLD" | "W09" => response.heading.left.segment(segment),
+            "AT8" | "PLD" | "W09" if !response.stops.is_open() => response.heading.left.segment(segment),
             "S5" => response.stops.begin(segment, problems),
             _ if response.stops.is_open() => response.stops.read(segment, zones, problems),
             _ => response.heading.read(segment, zones, problems),
@@ -106,7 +106,7 @@ impl Response {
         let mut heading = self.heading;
         heading.left.value("stops", &self.stops.left());
         heading.left.value("lines", &self.stops.goods.lines);
-        heading.equipment.append(&mut self.stops.equipment);
+        heading.merge(std::mem::take(&mut self.stops.trailers));
         let extensions = heading.left.into_extensions();
         let scac = self.carrier.identifiers.first().map(|scac| scac.value.clone());
         let day = self.answered.as_ref().and_then(|time| time.date_digits());

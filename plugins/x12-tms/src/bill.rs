@@ -10,7 +10,7 @@ use crossdock_x12::{Problems, Reading, Zones};
 use crate::facts::{Facts, identified};
 use crate::goods::Goods;
 use crate::tables::{EQUIPMENT, name_of};
-use crate::tender::leg;
+use crate::tender::route;
 
 /// Reads a 211 into one event; none when a problem is an error.
 pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) -> Option<Event> {
@@ -20,10 +20,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             "SE" => {}
             "BOL" => bill.beginning(segment, zones, problems),
             "B2A" => bill.purpose(segment),
-            "MS3" => {
-                let leg = leg(segment, &mut bill.heading);
-                bill.legs.push(leg);
-            }
+            "MS3" => route(segment, &mut bill.carrier, &mut bill.legs, &mut bill.heading),
             "MS2" => bill.equipment(segment),
             "N1" => {
                 bill.goods.close();

@@ -20,6 +20,8 @@ pub struct Facts {
     pub totals: Option<Totals>,
     pub left: Left,
     seals_of: Option<usize>,
+    /// Whether an AT8 was there.
+    weighed: bool,
 }
 
 impl Default for Facts {
@@ -34,6 +36,7 @@ impl Default for Facts {
             totals: None,
             left: Left::default(),
             seals_of: None,
+            weighed: false,
         }
     }
 }
@@ -58,6 +61,22 @@ impl Facts {
             "PLD" => self.pallets(segment, problems),
             _ => self.left.segment(segment),
         }
+    }
+
+    /// Takes over what another says; of what there is one, its own stays unless the other has it.
+    pub fn merge(&mut self, more: Self) {
+        self.references.extend(more.references);
+        self.parties.list.extend(more.parties.list);
+        self.notes.extend(more.notes);
+        self.dates.extend(more.dates);
+        self.temperature = more.temperature.or(self.temperature.take());
+        // The nearer totals count; those around them are kept.
+        if let (Some(around), Some(_)) = (&self.totals, &more.totals) {
+            self.left.value("totals_around", around);
+        }
+        self.totals = more.totals.or(self.totals.take());
+        self.equipment.extend(more.equipment);
+        self.left.merge(more.left);
     }
 
     /// How much it says, roughly.
@@ -114,7 +133,8 @@ impl Facts {
             self.equipment.push(Equipment::default());
             self.equipment.len() - 1
         });
-        reading.leave("M7", &mut self.left);
+        let first = seals.first().map(String::as_str).unwrap_or_default();
+        reading.leave(&format!("M7*{first}"), &mut self.left);
         self.equipment[of].seals.extend(seals);
     }
 
@@ -149,7 +169,8 @@ impl Facts {
     /// AT8: weight, handling units, pieces, volume. What was said before of the same is kept.
     fn weights(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
         let said = self.totals.get_or_insert_default();
-        if said.weight.is_some() && segment.has(3) || said.volume.is_some() && segment.has(7) {
+        let is_said = said.weight.is_some() && segment.has(3) || said.volume.is_some() && segment.has(7);
+        if std::mem::replace(&mut self.weighed, true) || is_said {
             return self.left.segment(segment);
         }
         let mut reading = Reading::of(segment);

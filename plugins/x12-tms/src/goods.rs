@@ -42,6 +42,8 @@ impl Goods {
             // The rest belongs to a line, where there is one.
             _ if self.open.is_none() => return false,
             "AT4" => self.more_words(segment),
+            // Behind a LAD it is the stop's again: the weight of packages stands in the LAD.
+            "AT8" if self.open.as_ref().is_some_and(|draft| draft.lading) => return false,
             "AT8" => self.weights(segment, problems),
             "LH2" => self.hazard_class(segment),
             "LH3" => self.hazard_name(segment),
@@ -246,7 +248,9 @@ impl Goods {
 
     fn hazard_class(&mut self, segment: Segment<'_>) {
         let draft = self.open.get_or_insert_default();
-        let Some(hazard) = draft.line.hazards.last_mut().filter(|hazard| hazard.class.is_none()) else {
+        let Some(hazard) =
+            draft.line.hazards.last_mut().filter(|hazard| hazard.class.is_none() && segment.has(1))
+        else {
             return draft.left.segment(segment);
         };
         let mut reading = Reading::of(segment);
@@ -257,7 +261,9 @@ impl Goods {
 
     fn hazard_name(&mut self, segment: Segment<'_>) {
         let draft = self.open.get_or_insert_default();
-        let Some(hazard) = draft.line.hazards.last_mut().filter(|hazard| hazard.name.is_none()) else {
+        let Some(hazard) =
+            draft.line.hazards.last_mut().filter(|hazard| hazard.name.is_none() && segment.has(1))
+        else {
             return draft.left.segment(segment);
         };
         let mut reading = Reading::of(segment);

@@ -253,14 +253,15 @@ impl<'d> Reader<'d> {
         );
         let of_shipment =
             shipment.as_ref().map(|shipment| Reference::new("shipment", shipment).source("B3/3"));
+        heading.merge(std::mem::take(&mut stops.trailers));
         invoice.references = of_shipment.into_iter().chain(heading.references).collect();
         invoice.dates = heading.dates;
         invoice.parties = heading.parties.list;
         invoice.equipment = heading.equipment;
-        invoice.equipment.append(&mut stops.equipment);
         invoice.places = stops.list.iter().filter_map(|stop| stop.place.clone()).collect();
         heading.left.value("stops", &stops.list);
         heading.left.value("stops_left", &stops.left());
+        heading.left.value("stops_goods", &stops.goods.lines);
         invoice.notes = heading.notes;
         invoice.totals = heading.totals.filter(|totals| *totals != Default::default());
         invoice.carrier = Some(carrier.clone()).filter(|carrier| *carrier != Carrier::default());
@@ -382,8 +383,6 @@ impl Draft {
             text: reading.some(12),
         });
         let percent = reading.signed(19, "the percentage", problems);
-        let nth = self.line.charges.len() + 1;
-        let key = if nth == 1 { "L1".to_owned() } else { format!("L1[{nth}]") };
         match charged {
             Some(charged) => {
                 let payment = (segment.value(11) == "P").then(|| "prepaid".to_owned());
@@ -397,7 +396,7 @@ impl Draft {
                     rate: rate.map(|rate| money(rate, None)),
                     ..charge(code, charged)
                 });
-                reading.leave(&key, &mut self.left);
+                reading.leave("L1", &mut self.left);
             }
             None if segment.has(8) || segment.has(2) => {
                 self.line.charges.push(Charge {
@@ -407,7 +406,7 @@ impl Draft {
                     rate: rate.map(|rate| money(rate, None)),
                     ..Charge::default()
                 });
-                reading.leave(&key, &mut self.left);
+                reading.leave("L1", &mut self.left);
             }
             None => self.left.segment(segment),
         }

@@ -19,33 +19,30 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
     for segment in set.segments().iter().skip(1) {
         report.segment(segment, zones, problems);
     }
-    report.end_loop(problems);
-    if !report.saw_beginning {
+    let Some(begin) = report.begin else {
         let message = "the B10 that identifies the shipment is missing".to_owned();
         problems.error(set.header(), 0, "segment-missing", "5", message);
-    } else if report.events.is_empty() && !problems.refused() {
+        return Vec::new();
+    };
+    report.name_shipment(begin, problems);
+    report.hand_over_loops_without_status();
+    let events = report.events(problems);
+    if events.is_empty() && !problems.refused() {
         let message = "no AT7 says where the shipment stands".to_owned();
         problems.error(set.header(), 0, "segment-missing", "5", message);
     }
-    report.events
+    events
 }
 
 #[derive(Default)]
 struct Report<'d> {
     remarks_of_status: bool,
-    saw_beginning: bool,
+    begin: Option<Segment<'d>>,
     shipment: String,
     heading: Facts,
     carrier: Carrier,
-    /// One loop: LX, or a package (CD3) or order (PRF) in it.
-    within: Option<Loop<'d>>,
-    /// What the LX said before its first order or package.
-    of_shipment: Facts,
-    /// What the order said before its first package.
-    of_order: Option<Facts>,
-    events: Vec<Event>,
-    /// How much was said again so far, see [`REPEATED_MAX`].
-    repeated: usize,
+    /// LX, and the orders (PRF) and packages (CD3) in them, in their order.
+    loops: Vec<Loop<'d>>,
 }
 
 /// References, parties and remarks that the events of one set may repeat, all together.
@@ -60,16 +57,24 @@ enum Level {
     Package,
 }
 
+/// One loop, and what it says itself.
 #[derive(Default)]
 struct Loop<'d> {
     level: Level,
+    /// The loop that it stands in, whose facts are its own too.
+    parent: Option<usize>,
+    /// The PRF or CD3.
+    begin: Option<Segment<'d>>,
     facts: Facts,
+    /// What loops below say that have no status: it is of this loop's statuses, and of no other loop's.
+    below: Facts,
     stop: Option<String>,
     signed_by: Option<String>,
     statuses: Vec<Status<'d>>,
 }
 
 /// One AT7 with its MS1 and MS2.
+#[derive(Clone)]
 struct Status<'d> {
     segment: Segment<'d>,
     time: Time,
@@ -83,94 +88,150 @@ impl<'d> Report<'d> {
         match segment.name() {
             "SE" => {}
             "B10" => self.beginning(segment, problems),
-            "LX" => {
-                self.end_loop(problems);
-                self.within = Some(Loop::default());
-            }
-            "CD3" | "PRF" => self.begin_within(segment, problems),
+            "LX" => self.loops.push(Loop::default()),
+            "CD3" | "PRF" => self.begin_within(segment),
             "AT7" => {
                 // Some senders leave LX out.
-                let shipment = self.within.get_or_insert_default();
-                shipment.statuses.extend(status(segment, zones, problems));
+                if self.loops.is_empty() {
+                    self.loops.push(Loop::default());
+                }
+                let status = status(segment, zones, problems);
+                self.loops.last_mut().into_iter().for_each(|open| open.statuses.extend(status.clone()));
             }
-            "MS3" if self.within.is_none() => own_leg(segment, &mut self.carrier, &mut self.heading),
-            _ => match &mut self.within {
+            "MS3" if self.loops.is_empty() => own_leg(segment, &mut self.carrier, &mut self.heading),
+            _ => match self.loops.last_mut() {
                 Some(open) => open.segment(segment, self.remarks_of_status, zones, problems),
                 None => mark_or_fact(segment, &mut self.heading, zones, problems),
             },
         }
     }
 
-    /// A package (CD3) or an order (PRF) has statuses of its own. What the loop said before the first of them is said of
-    /// each, and what the order said of each of its packages.
-    fn begin_within(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
-        let (is_order, before) = (segment.name() == "PRF", self.within.take().unwrap_or_default());
-        match before.level {
-            Level::Shipment => {
-                self.of_shipment = before.facts.clone();
-                self.of_order = None;
-            }
-            Level::Order => self.of_order = Some(before.facts.clone()),
-            Level::Package => {}
-        }
-        self.within = Some(before);
-        self.end_loop(problems);
-        let order = self.of_order.clone().filter(|_| !is_order);
-        let mut open = Loop { facts: order.unwrap_or_else(|| self.of_shipment.clone()), ..Loop::default() };
-        open.level = if is_order { Level::Order } else { Level::Package };
-        let mut reading = Reading::of(segment);
-        if is_order {
-            let order = reading.some(1).map(|value| Reference::new("po", value).source("PRF/1"));
-            open.facts.references.extend(order);
-        }
-        reading.leave(segment.name(), &mut open.facts.left);
-        self.within = Some(open);
+    /// A package (CD3) or an order (PRF) has statuses of its own, and so has a package of an order.
+    fn begin_within(&mut self, segment: Segment<'d>) {
+        let level = if segment.name() == "PRF" { Level::Order } else { Level::Package };
+        let since_shipment = self.loops.iter().rposition(|open| open.level == Level::Shipment);
+        let holds = |open: &Loop<'_>| match level {
+            Level::Package => open.level != Level::Package,
+            _ => open.level == Level::Shipment,
+        };
+        let from = since_shipment.unwrap_or_default();
+        let parent = self.loops[from..].iter().rposition(holds).map(|at| from + at);
+        self.loops.push(Loop { level, parent, begin: Some(segment), ..Loop::default() });
     }
 
-    fn beginning(&mut self, segment: Segment<'_>, problems: &mut Problems<'_>) {
-        if std::mem::replace(&mut self.saw_beginning, true) {
-            return problems.error(
-                segment,
-                0,
-                "segment-repeated",
-                "5",
-                "B10 stands twice in one set".to_owned(),
-            );
+    fn beginning(&mut self, segment: Segment<'d>, problems: &mut Problems<'_>) {
+        if self.begin.is_some() {
+            let message = "B10 stands twice in one set".to_owned();
+            return problems.error(segment, 0, "segment-repeated", "5", message);
         }
+        self.begin = Some(segment);
         let mut reading = Reading::of(segment);
         let (pro, shipment) = (reading.some(1), reading.some(2));
         self.carrier.identifiers.extend(reading.some(3).map(Identifier::scac));
         if let Some(pro) = &pro {
             self.heading.references.push(Reference::new("pro", pro).source("B10/1"));
         }
-        match shipment.or(pro) {
-            Some(shipment) => self.shipment = shipment,
-            None => {
-                let message = "neither the carrier's number nor the shipment's is there".to_owned();
-                problems.error(segment, 2, "element-missing", "1", message);
-            }
-        }
+        self.shipment = shipment.or(pro).unwrap_or_default();
         reading.leave("B10", &mut self.heading.left);
     }
 
-    /// Makes events of the statuses of a loop, once everything that it says of them is read.
-    fn end_loop(&mut self, problems: &mut Problems<'_>) {
-        let Some(open) = self.within.take() else { return };
-        for status in &open.statuses {
-            // Each status repeats what the heading and its loop say.
-            self.repeated += self.heading.said() + open.facts.said();
-            if self.repeated > REPEATED_MAX {
-                let message =
-                    "so many statuses and references in one set would grow beyond measure; send several sets";
-                return problems.error(status.segment, 0, "too-many-statuses", "4", message.to_owned());
-            }
-            let event = self.event(&open, status);
-            self.events.push(event);
+    /// Where B10 names neither the shipment nor the carrier's own number, a reference stands for them.
+    fn name_shipment(&mut self, begin: Segment<'_>, problems: &mut Problems<'_>) {
+        if !self.shipment.is_empty() {
+            return;
         }
+        let references = &self.heading.references;
+        let named = ["shipment", "load", "bol", "pro", "tracking"]
+            .into_iter()
+            .find_map(|kind| Some((kind, Reference::find(references, kind)?)));
+        match named {
+            Some((kind, value)) => {
+                let message =
+                    format!("the shipment's number is missing; its {kind} `{}` was taken", excerpt(value));
+                problems.warning(begin, 2, "shipment-missing", "1", message);
+                self.shipment = value.to_owned();
+            }
+            None => {
+                let message = "neither the carrier's number nor the shipment's is there".to_owned();
+                problems.error(begin, 2, "element-missing", "1", message);
+            }
+        }
+    }
+
+    /// A loop without a status of its own tells of the statuses of the loop around it, or of all where it has none.
+    fn hand_over_loops_without_status(&mut self) {
+        let mut told: Vec<bool> = self.loops.iter().map(|open| !open.statuses.is_empty()).collect();
+        // A loop is told of by what stands in it, too.
+        for at in (0..self.loops.len()).rev() {
+            if let (true, Some(parent)) = (told[at], self.loops[at].parent) {
+                told[parent] = true;
+            }
+        }
+        for (at, told) in told.into_iter().enumerate() {
+            self.loops[at].finish(told);
+            if told {
+                continue;
+            }
+            let mut around = self.loops[at].parent;
+            while let Some(index) = around.filter(|index| self.loops[*index].statuses.is_empty()) {
+                around = self.loops[index].parent;
+            }
+            let untold = std::mem::take(&mut self.loops[at]);
+            match around {
+                Some(index) => {
+                    let around = &mut self.loops[index];
+                    around.below.merge(untold.facts);
+                    around.signed_by = around.signed_by.take().or(untold.signed_by);
+                    around.stop = around.stop.take().or(untold.stop);
+                }
+                None => self.heading.merge(untold.facts),
+            }
+        }
+    }
+
+    /// An event for each status.
+    fn events(&self, problems: &mut Problems<'_>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut repeated = 0;
+        for open in &self.loops {
+            for status in &open.statuses {
+                // Each status repeats what the heading and its loops say.
+                repeated += self.heading.said() + open.facts.said() + open.below.said();
+                if repeated > REPEATED_MAX {
+                    let message = "so many statuses and references in one set would grow beyond measure; send several sets";
+                    problems.error(status.segment, 0, "too-many-statuses", "4", message.to_owned());
+                    return Vec::new();
+                }
+                events.push(self.event(open, status));
+            }
+        }
+        events
     }
 }
 
 impl Loop<'_> {
+    /// Reads the segment that it begins with. Where nobody tells of the loop itself, the segment is kept as it is.
+    fn finish(&mut self, told: bool) {
+        let Some(begin) = self.begin else { return };
+        let mut first = Facts::default();
+        let source = if told { "PRF/1" } else { "PRF" };
+        if self.level == Level::Order && begin.has(1) {
+            first.references.push(Reference::new("po", begin.value(1)).source(source));
+        }
+        match told {
+            true => {
+                let mut reading = Reading::of(begin);
+                if self.level == Level::Order {
+                    reading.take(1);
+                }
+                reading.leave(begin.name(), &mut first.left);
+            }
+            false => first.left.segment(begin),
+        }
+        first.merge(std::mem::take(&mut self.facts));
+        self.facts = first;
+    }
+
     fn segment(
         &mut self,
         segment: Segment<'_>,
@@ -206,6 +267,9 @@ impl Loop<'_> {
 impl Loop<'_> {
     /// OID, since 004020: an order that the status is of. How much of it went is kept.
     fn order(&mut self, segment: Segment<'_>) {
+        if !segment.has(1) && !segment.has(2) {
+            return self.facts.left.segment(segment);
+        }
         let mut reading = Reading::of(segment);
         for (n, kind) in [(1, "so"), (2, "po")] {
             let named = reading.some(n).map(|value| Reference::new(kind, value).source(&format!("OID/{n}")));

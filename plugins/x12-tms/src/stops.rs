@@ -1,7 +1,7 @@
 //! Stops: the S5 loops of 204, 990 and 210.
 
 use crossdock_edi::x12::Segment;
-use crossdock_mapper::canonical::{Equipment, Extensions, Place, Quantity, Stop};
+use crossdock_mapper::canonical::{Extensions, Place, Quantity, Stop};
 use crossdock_mapper::serde_json::{Map, Value};
 use crossdock_x12::{Problems, Reading, Zones};
 
@@ -15,8 +15,8 @@ pub struct Stops {
     pub list: Vec<Stop>,
     /// The goods of all stops; each stop names its own.
     pub goods: Goods,
-    /// Trailers that stand with a stop.
-    pub equipment: Vec<Equipment>,
+    /// Trailers that stand with a stop: they are of the shipment, like those of the heading.
+    pub trailers: Facts,
     /// What the model has no place for, by the stop's position.
     left: Map<String, Value>,
     open: Option<(Stop, Facts)>,
@@ -60,6 +60,7 @@ impl Stops {
             return;
         }
         match (segment.name(), &mut self.open) {
+            ("N7" | "N7A" | "N7B" | "M7", _) => self.trailers.read(segment, zones, problems),
             // A temperature is of the whole shipment.
             ("W09", Some((_, facts))) => facts.left.segment(segment),
             (_, Some((_, facts))) => facts.read(segment, zones, problems),
@@ -85,7 +86,6 @@ impl Stops {
         stop.references = facts.references;
         stop.totals = facts.totals.filter(|totals| *totals != Default::default());
         stop.notes = facts.notes;
-        self.equipment.extend(facts.equipment);
         let left: Extensions = facts.left.into_extensions();
         if let Some(left) = left.into_iter().next().map(|(_, left)| left) {
             self.left.insert((self.list.len() + 1).to_string(), left);

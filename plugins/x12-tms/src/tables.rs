@@ -219,7 +219,14 @@ pub fn volume_unit(code: &str) -> Option<&'static str> {
 
 /// The code by Recommendation 20 of a weight unit of one letter (element 188), or of two.
 pub fn weight_unit(code: &str) -> Option<&'static str> {
-    units::from_x12_weight(code).or_else(|| units::from_x12(code))
+    let tons = match code {
+        "E" => Some("TNE"),
+        "S" => Some("STN"),
+        "T" => Some("LTN"),
+        "O" => Some("ONZ"),
+        _ => None,
+    };
+    units::from_x12_weight(code).or(tons).or_else(|| units::from_x12(code))
 }
 
 /// The one letter of a volume unit.

@@ -21,7 +21,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
             "SE" => {}
             "B2" => tender.beginning(segment, problems),
             "B2A" => tender.purpose(segment, problems),
-            "MS3" => tender.route(segment),
+            "MS3" => route(segment, &mut tender.carrier, &mut tender.legs, &mut tender.heading),
             "C3" if tender.currency.is_none() && !tender.stops.is_open() => {
                 tender.currency = currency(segment, &mut tender.heading);
             }
@@ -79,17 +79,6 @@ impl<'d> Tender<'d> {
             reading.keep(2);
         }
         reading.leave("B2A", &mut self.heading.left);
-    }
-
-    /// MS3: how the carrier moves it, or who else does before and after.
-    fn route(&mut self, segment: Segment<'_>) {
-        let leg = leg(segment, &mut self.heading);
-        let is_own =
-            leg.identifiers.first() == self.carrier.identifiers.first() && self.carrier.mode.is_none();
-        match is_own {
-            true => (self.carrier.mode, self.carrier.source_mode) = (leg.mode, leg.source_mode),
-            false => self.legs.push(leg),
-        }
     }
 
     /// L3: the totals and what was agreed on.
@@ -150,7 +139,7 @@ impl<'d> Tender<'d> {
         let scac = self.carrier.identifiers.first().map(|scac| scac.value.clone());
         let mut heading = self.heading;
         heading.left.value("stops", &self.stops.left());
-        heading.equipment.append(&mut self.stops.equipment);
+        heading.merge(std::mem::take(&mut self.stops.trailers));
         let (purpose, correction) = match self.purpose.as_str() {
             "" | "00" => ("original", None),
             "04" => ("change", Some(CorrectionKind::Change)),
@@ -234,8 +223,18 @@ impl<'d> Tender<'d> {
     }
 }
 
+/// MS3: how the carrier itself moves it, or who else does before and after.
+pub fn route(segment: Segment<'_>, carrier: &mut Carrier, legs: &mut Vec<Carrier>, heading: &mut Facts) {
+    let leg = leg(segment, heading);
+    let is_own = leg.identifiers.first() == carrier.identifiers.first() && carrier.mode.is_none();
+    match is_own {
+        true => (carrier.mode, carrier.source_mode) = (leg.mode, leg.source_mode),
+        false => legs.push(leg),
+    }
+}
+
 /// MS3, or R3 of an invoice: a carrier, the city where it takes over, and how it moves.
-pub fn leg(segment: Segment<'_>, heading: &mut Facts) -> Carrier {
+fn leg(segment: Segment<'_>, heading: &mut Facts) -> Carrier {
     let mut reading = Reading::of(segment);
     let mut leg = Carrier::default();
     leg.identifiers.extend(reading.some(1).map(Identifier::scac));

@@ -122,6 +122,17 @@ fn damaged_documents_never_panic() {
     }
 }
 
+#[test]
+fn a_report_that_would_grow_beyond_measure_is_refused_with_a_place() {
+    let references: String = (0..400).map(|n| format!("L11*{n}*PO~")).collect();
+    let statuses = "AT7*X6*NS***20261122*1200~".repeat(400);
+    let set = format!("ST*214*0001~B10*P*S*NORD~{references}LX*1~{statuses}SE*804*0001~");
+    let refusal = X12Tms::to_canonical(&Context::default(), &document(set.into_bytes())).unwrap_err();
+    let place = refusal.0[0].at.as_ref().unwrap();
+    assert_eq!(refusal.0[0].code, "too-many-statuses");
+    assert_eq!(place.path, "ST*214*0001/LX[1]/AT7[125]");
+}
+
 /// The version that the case has, for it decides over some segments.
 fn version(folder: &Path) -> Vec<u8> {
     let content = fs::read(folder.join("in.x12")).unwrap();

@@ -96,6 +96,12 @@ impl Before {
         }
     }
 
+    /// What a loop without any line says is of the whole.
+    pub fn hand_over(&mut self, references: &mut Vec<Reference>, left: &mut Left) {
+        references.append(&mut self.references);
+        left.merge(std::mem::take(&mut self.left));
+    }
+
     /// Begins a line of the loop; the first one takes along what the model has no place for.
     pub fn begin(&mut self, mut line: Line) -> Draft {
         line.references.extend(self.references.iter().cloned());

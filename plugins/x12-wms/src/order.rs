@@ -18,7 +18,7 @@ pub fn read(set: TransactionSet<'_>, zones: &Zones<'_>, problems: &mut Problems<
     for segment in set.segments().iter().skip(1) {
         order.segment(segment, zones, problems);
     }
-    order.end_line();
+    order.end_loop();
     match &order.identification {
         None => {
             let message = "the W05 that identifies the order is missing".to_owned();
@@ -74,7 +74,7 @@ impl Order {
         match segment.name() {
             "SE" => {}
             "LX" => {
-                self.end_line();
+                self.end_loop();
                 self.in_detail = true;
                 self.in_loop = 0;
                 self.before = Before::default();
@@ -200,6 +200,13 @@ impl Order {
         match self.draft.as_mut() {
             Some(draft) => draft.read(segment, zones, problems),
             None => self.before.read(segment),
+        }
+    }
+
+    fn end_loop(&mut self) {
+        self.end_line();
+        if self.in_loop == 0 {
+            self.before.hand_over(&mut self.heading.references, &mut self.heading.left);
         }
     }
 

@@ -27,7 +27,7 @@ async fn a_good_token_is_its_partners_with_the_scopes_it_carries() {
 async fn the_scheme_is_read_in_any_case_and_a_single_audience_is_enough() {
     let token = pair().sign(&changed("aud", json!("crossdock")));
     let headers = with(&[("authorization", &format!("bEARER   {token}"))]);
-    assert!(gate(&pair()).authenticate(&headers, at(NOW)).await.is_ok());
+    assert!(ask(&gate(&pair()), &headers, at(NOW)).await.is_ok());
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_token_is_only_whose_the_rules_say() {
     let keys = || KeySet::from_json(&set(&[&pair()])).unwrap();
     let token = pair().sign(&changed("groups", json!(["a", "acme"])));
     let ask = async |rules| {
-        let gate = Authenticator::new(vec![], vec![issuer(keys(), &[Algorithm::ES256])], rules);
+        let gate = believing(issuer(keys(), &[Algorithm::ES256]), rules);
         present(&gate, &token, at(NOW)).await
     };
     assert!(matches!(ask(vec![]).await, Err(Error::Nobody(_))));
@@ -264,7 +264,7 @@ async fn remembering_is_bounded_and_refusals_are_not_remembered() {
     assert_eq!(gate.cache.len(), 0);
     let token = pair.sign(&claims());
     present(&gate, &token, at(NOW)).await.unwrap();
-    let caller = gate.cache.get(&Digest::of(token.as_bytes()), at(NOW)).unwrap();
+    let (caller, _) = gate.cache.get(&Digest::of(token.as_bytes()), at(NOW)).unwrap();
     let verified = super::super::token::verify(&token, &gate.issuers, at(NOW)).await.unwrap();
     for number in 0..50_000_u32 {
         gate.cache.put(Digest::of(&number.to_le_bytes()), &caller, &verified);
@@ -277,7 +277,17 @@ async fn every_refusal_reads_the_same_to_the_caller() {
     let reasons = [
         refusal("a.b").await,
         refusal(&pair().sign(&without("aud"))).await,
-        gate(&pair()).authenticate(&HeaderMap::new(), at(NOW)).await.unwrap_err(),
+        ask(&gate(&pair()), &HeaderMap::new(), at(NOW)).await.unwrap_err(),
     ];
     assert!(reasons.iter().all(|error| error.public() == Error::Missing.public()));
+}
+
+#[tokio::test]
+async fn a_claim_may_have_any_of_the_values_that_its_rule_names() {
+    let keys = KeySet::from_json(&set(&[&pair()])).unwrap();
+    let gate = believing(issuer(keys, &[Algorithm::ES256]), vec![rule("acme-3pl", "sub", "wms-7|wms-8")]);
+    for (sub, known) in [("wms-7", true), ("wms-8", true), ("wms-9", false), ("wms-7|wms-8", false)] {
+        let token = pair().sign(&changed("sub", json!(sub)));
+        assert_eq!(present(&gate, &token, at(NOW)).await.is_ok(), known, "{sub}");
+    }
 }

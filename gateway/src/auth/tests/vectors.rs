@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{super::token::header, *};
 
-fn conformance(folder: &str) -> Option<PathBuf> {
+pub(super) fn conformance(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CROSSDOCK_CONFORMANCE").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/conformance")),
         PathBuf::from,
@@ -18,7 +18,7 @@ fn conformance(folder: &str) -> Option<PathBuf> {
     None
 }
 
-fn read(path: PathBuf) -> Value {
+pub(super) fn read(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::{
     sync::watch,
@@ -17,7 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::server::{self, Answering, Handler, Limits, Listener};
+use crate::{
+    server::{self, Answering, Body, Handler, Limits, Listener},
+    words::Peer,
+};
 
 /// Longest wait for something that should happen soon.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,14 +40,14 @@ pub(super) struct Arrived {
 struct Inbox(Mutex<Vec<Arrived>>);
 
 impl Handler for Inbox {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, _: Option<SocketAddr>) -> Answering {
+    fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Answering {
         Box::pin(async move {
             let body = Limited::new(request.into_body(), LARGEST).collect().await;
             let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             let text = String::from_utf8_lossy(&body).into_owned();
             let arrived = Arrived { at: Instant::now(), text };
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
-            Response::new(Full::new(Bytes::new()))
+            Response::new(Body::from(Bytes::new()))
         })
     }
 }
@@ -112,6 +115,7 @@ async fn listen(
     let limits = Limits {
         connections: 256,
         header_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
         drain: Duration::from_millis(200),
     };
     let task = tokio::spawn(server::serve(listener, limits, Arc::clone(inbox), stop.subscribe()));

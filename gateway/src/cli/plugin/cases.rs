@@ -112,13 +112,15 @@ fn wrong(path: &Path, message: impl Into<String>) -> Error {
 /// All cases in a mapper's folder, by name; a case that cannot be read is an error in its place.
 pub(super) fn read(plugin: &Path) -> Result<Vec<Result<Case, Error>>, Error> {
     let folder = plugin.join("cases");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut folders = entries(&folder)?;
+    if folder.is_dir() { read_in(&folder) } else { Ok(Vec::new()) }
+}
+
+/// All cases in a folder of cases.
+pub(super) fn read_in(folder: &Path) -> Result<Vec<Result<Case, Error>>, Error> {
+    let mut folders = entries(folder)?;
     folders.retain(|path| path.is_dir() && !is_aside(path));
     if folders.len() > MOST {
-        return Err(wrong(&folder, format!("more than {MOST} cases")));
+        return Err(wrong(folder, format!("more than {MOST} cases")));
     }
     Ok(folders.iter().map(|path| read_one(path)).collect())
 }

@@ -16,14 +16,16 @@ use super::{
     description::Direction,
     leaves::{self, Leaf},
     locate,
+    rerun::{self, Unpacked},
     run::{direction, told},
     show,
     trace::{self, Depth, Effect, Field, Outcome, Trace},
     written,
 };
 use crate::{
+    admin::bundle::Bundle,
     mapper::Failure,
-    words::{Diagnostic, Document, Draft, Location, Severity},
+    words::{Clock, Diagnostic, Document, Draft, Location, Random, Severity},
 };
 
 /// Characters of a value that are shown.
@@ -46,9 +48,6 @@ pub(super) struct LineageArgs {
     /// The document; or events in JSON.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Only this field: a pointer into the event's data, `/lines/0/lot`, or `occurred_at`, `natural_key/order`.
-    #[arg(long, value_name = "POINTER")]
-    field: Option<String>,
     /// Which way to map; without it what the mapper offers and what is in the file decide.
     #[arg(long, value_enum)]
     direction: Option<Direction>,
@@ -58,15 +57,26 @@ pub(super) struct LineageArgs {
     /// A folder of cross-reference tables, NAME.csv each.
     #[arg(long, value_name = "DIR")]
     tables: Option<PathBuf>,
+    /// What is shown, and how much is tried.
+    #[command(flatten)]
+    options: Options,
+    /// JSON lines on standard output: field, unread, gate, adds, remark, failed, untried, and last result.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown of a lineage, and how much is tried.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Only this field: a pointer into the event's data, `/lines/0/lot`, or `occurred_at`, `natural_key/order`.
+    #[arg(long, value_name = "POINTER")]
+    field: Option<String>,
     /// Most values of the document that are tried.
     #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
     values: usize,
     /// Most seconds that it may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     seconds: u64,
-    /// JSON lines on standard output: field, unread, gate, adds, remark, failed, untried, and last result.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What is mapped again and again.
@@ -256,49 +266,91 @@ pub(super) fn run(args: &LineageArgs, here: &Path, tools: Tools<'_>) -> anyhow::
     };
     let document = Document { media_type, content, parameters: told.parameters.0.clone() };
     let subject = Subject { bench: &bench, opened: &opened, setting: &setting, direction, document };
-    let progress = bench.progress();
-    let (begun, most) = (Instant::now(), Duration::from_secs(args.seconds));
-    let traced = subject.trace(Depth::Full, args.values, &mut |number, count| {
+    Ok(match follow(&subject, &args.options, args.json) {
+        Ok(()) => DONE,
+        Err(Unfollowed { what, code }) => {
+            complain(&what.replace(HERE, &args.file.display().to_string()), code)
+        }
+    })
+}
+
+/// The same for a message that a gateway keeps: on this machine, with the document, context, tables and mapper that the
+/// gateway hands over, so that it costs the gateway nothing.
+///
+/// # Errors
+/// Why nothing is shown, for people.
+pub(in crate::cli) fn of_message(
+    bundle: Value,
+    options: &Options,
+    json: bool,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<(), String> {
+    let bundle: Bundle = serde_json::from_value(bundle).map_err(|error| error.to_string())?;
+    let message = format!("message {}", bundle.message_id);
+    let bench = Bench::new(Tools { clock, random, verbose: false }).map_err(|error| format!("{error:#}"))?;
+    let unpacked = rerun::unpack(&bundle, &bench);
+    let Unpacked { opened, setting, document } =
+        unpacked.map_err(|unusable| format!("{message}: {}", unusable.what))?;
+    let direction = Direction::ToCanonical;
+    let subject = Subject { bench: &bench, opened: &opened, setting: &setting, direction, document };
+    if bundle.revision_then != bundle.revision_now {
+        let (then, now) = (&bundle.revision_then, &bundle.revision_now);
+        anstream::eprintln!("policies then {then}, now {now}: configuration and tables are those of now");
+    }
+    follow(&subject, options, json).map_err(|unfollowed| unfollowed.what.replace(HERE, &message))
+}
+
+/// Stands for what was to be followed, in what is said of it.
+const HERE: &str = "{here}";
+
+/// Why nothing is shown, and the exit code.
+struct Unfollowed {
+    what: String,
+    code: u8,
+}
+
+/// Traces and shows.
+fn follow(subject: &Subject<'_>, options: &Options, json: bool) -> Result<(), Unfollowed> {
+    let progress = subject.bench.progress();
+    let (begun, most) = (Instant::now(), Duration::from_secs(options.seconds));
+    let traced = subject.trace(Depth::Full, options.values, &mut |number, count| {
         if number > 0 && number % 50 == 0 {
             progress.tell(&format!(" tracing  {number} of {count} values   (Ctrl-C stops)"));
         }
         begun.elapsed() < most
     });
     progress.clear();
-    let traced = match traced {
-        Ok(traced) => traced,
-        Err(nothing) => return Ok(explain(nothing, &args.file)),
-    };
-    let report = Report { args, opened: &opened, traced: &traced, took: begun.elapsed() };
-    if let Some(asked) = &args.field
+    let traced = traced.map_err(explain)?;
+    if let Some(asked) = &options.field
         && !traced.trace.fields.iter().any(|field| field.name == *asked)
     {
-        return Ok(complain(&unknown_field(asked, &traced.trace.fields), USE));
+        return Err(Unfollowed { what: unknown_field(asked, &traced.trace.fields), code: USE });
     }
-    if args.json {
-        report.json()
+    let report = Report { options, opened: subject.opened, traced: &traced, took: begun.elapsed() };
+    if json {
+        report.json();
     } else {
-        report.text()
+        report.text();
     }
-    Ok(DONE)
+    Ok(())
 }
 
-fn explain(nothing: Nothing, file: &Path) -> u8 {
-    let file = file.display();
-    match nothing {
+fn explain(nothing: Nothing) -> Unfollowed {
+    let (what, code) = match nothing {
         Nothing::Refused(why) => {
-            let why = show::plain(&format!("{file} is refused, so no field comes from it: {why}"));
+            let why = show::plain(&format!("{HERE} is refused, so no field comes from it: {why}"));
             let help = "help: mend that place first, or take another document";
-            complain(&format_args!("{}\n{help}", show::wrap(&why, 2)), NO)
+            (format!("{}\n{help}", show::wrap(&why, 2)), NO)
         }
-        Nothing::Failed(why) => complain(&why, FAILED),
-        Nothing::Unknown => complain(
-            &format_args!(
-                "{file}: no values are found in it; JSON, X12, EDIFACT, XML and CSV are understood\nhelp: --context media_type=text/csv says what it is"
-            ),
-            USE,
-        ),
-    }
+        Nothing::Failed(why) => (why, FAILED),
+        Nothing::Unknown => {
+            let what = "no values are found in it; JSON, X12, EDIFACT, XML and CSV are understood";
+            let help = "help: --context media_type=text/csv says what it is";
+            (format!("{HERE}: {what}\n{help}"), USE)
+        }
+    };
+    Unfollowed { what, code }
 }
 
 fn unknown_field(asked: &str, fields: &[Field]) -> String {
@@ -311,7 +363,7 @@ fn unknown_field(asked: &str, fields: &[Field]) -> String {
 }
 
 struct Report<'a> {
-    args: &'a LineageArgs,
+    options: &'a Options,
     opened: &'a Opened,
     traced: &'a Traced,
     took: Duration,
@@ -319,7 +371,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn asked(&self) -> impl Iterator<Item = &Field> {
-        let asked = self.args.field.as_deref();
+        let asked = self.options.field.as_deref();
         self.traced.trace.fields.iter().filter(move |field| asked.is_none_or(|asked| field.name == asked))
     }
 
@@ -363,7 +415,7 @@ impl Report<'_> {
                 anstream::println!("  {}   {}{event}", show::plain(&field.name), quoted(&field.value));
             }
         }
-        if self.args.field.is_some() {
+        if self.options.field.is_some() {
             return;
         }
         self.section("never read", |effect| (*effect == Effect::Unread).then(String::new));
@@ -386,17 +438,17 @@ impl Report<'_> {
         }
         if untried > 0 {
             anstream::println!(
-                "! {untried} of {} values were not tried (--values {}, --seconds {})",
+                "! {untried} of {} values were not tried (--values {}, --seconds {}): the later ones of each kind",
                 self.traced.leaves.len(),
-                self.args.values,
-                self.args.seconds
+                self.options.values,
+                self.options.seconds
             );
         }
     }
 
     fn field(&self, field: &Field) {
         let begin = format!("  {}   {}", show::plain(&field.name), quoted(&field.value));
-        let listed = if self.args.field.is_some() { usize::MAX } else { LISTED };
+        let listed = if self.options.field.is_some() { usize::MAX } else { LISTED };
         for (number, source) in field.sources.iter().take(listed).enumerate() {
             let leaf = &self.traced.leaves[source.leaf];
             let says =
@@ -452,7 +504,7 @@ impl Report<'_> {
             }
             show::line("field", line);
         }
-        if self.args.field.is_none() {
+        if self.options.field.is_none() {
             for (leaf, effect) in self.leaves() {
                 let mut line = json!({"location": leaf.location(), "value": leaf.value});
                 let kind = match effect {

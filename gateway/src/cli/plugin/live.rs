@@ -310,6 +310,13 @@ pub(super) fn went_live(admin: &AdminArgs, kind: &str, changed: &Value) -> u8 {
     if !changed["held"].is_null() {
         let held = &changed["held"];
         let (name, version) = (text(&held["name"]), text(&held["version"]));
+        if held["digest"] == live["digest"] {
+            anstream::println!(
+                "live   {name} {version}   digest {} is live already",
+                digest(&held["digest"])
+            );
+            return DONE;
+        }
         anstream::println!("held   {name} {version}   digest {}   live: {was}", digest(&held["digest"]));
         anstream::println!("       crossdock plugin promote {name}@{}", digest(&held["digest"]));
         return DONE;

@@ -13,13 +13,14 @@ mod inspect;
 pub mod language;
 mod laws;
 mod leaves;
-mod lineage;
+pub(super) mod lineage;
 mod live;
 mod locate;
 mod lost;
 mod measure;
 mod new;
 mod origin;
+mod pairs;
 mod place;
 mod progress;
 mod push;
@@ -162,7 +163,8 @@ enum PluginCommand {
     /// Nothing is stored or sent, and no partner waits for it. Exit codes: 0 the same, 1 it differs.
     #[command(
         after_help = "Examples:\n  crossdock plugin shadow x12-wms\n  crossdock plugin shadow x12-wms@1.4.0 --documents 1000\n  \
-        crossdock plugin shadow x12-wms@1.4.0 --live 10m"
+        crossdock plugin shadow x12-wms@1.4.0 --live 10m\n  \
+        crossdock plugin shadow x12-wms --pairs old-adapter/ --then sap-idoc"
     )]
     Shadow(shadow::ShadowArgs),
     /// Make a stored generation of a mapper live, once recent documents have shown that it does the same.
@@ -214,7 +216,7 @@ pub fn run(args: PluginArgs, clock: &dyn Clock, random: &dyn Random) -> anyhow::
         PluginCommand::Status(args) => live::status(&args)?,
         PluginCommand::Show(args) => stored::show(&args)?,
         PluginCommand::Verify(args) => stored::verify(&args)?,
-        PluginCommand::Shadow(args) => shadow::run(&args, clock)?,
+        PluginCommand::Shadow(args) => shadow::run(&args, &here, tools)?,
         PluginCommand::Promote(args) => live::promote(&args)?,
         PluginCommand::Rollback(args) => live::rollback(&args)?,
         PluginCommand::Gc(args) => live::gc(&args)?,

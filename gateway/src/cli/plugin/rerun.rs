@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     DONE, NO, Tools, USE,
-    bench::{self, Bench, Setting},
+    bench::{self, Bench, Opened, Setting},
     cases::{CaseContext, CaseLimits},
     complain, show,
     written::PairsForm,
@@ -45,28 +45,10 @@ pub(super) fn run(args: &RerunArgs, tools: Tools<'_>) -> anyhow::Result<u8> {
             return Ok(complain(&what, USE));
         }
     };
-    if bundle.format != FORMAT {
-        let what = format!("{file}: format {}, this version reads {FORMAT}", bundle.format);
-        return Ok(complain(&what, USE));
-    }
-    let (Ok(wasm), Ok(content)) = (STANDARD.decode(&bundle.wasm), STANDARD.decode(&bundle.document)) else {
-        return Ok(complain(&format_args!("{file}: mapper or document is not base64"), USE));
-    };
-    if Digest::of(&wasm) != bundle.mapper_digest {
-        let what =
-            format!("{file}: its mapper is not {}: the file was changed", bundle.mapper_digest.short());
-        return Ok(complain(&what, NO));
-    }
     let bench = Bench::new(tools)?;
-    let opened = bench.open_bytes(wasm.into())?;
-    let setting = match setting(&bundle, &opened.mapper) {
-        Ok(setting) => setting,
-        Err(error) => return Ok(complain(&format_args!("{file}: {error}"), USE)),
-    };
-    let document = Document {
-        media_type: bundle.media_type.clone(),
-        content: content.into(),
-        parameters: bundle.parameters.clone(),
+    let Unpacked { opened, setting, document } = match unpack(&bundle, &bench) {
+        Ok(unpacked) => unpacked,
+        Err(Unusable { what, code }) => return Ok(complain(&format_args!("{file}: {what}"), code)),
     };
     let now = mapped(&bench, &opened, &setting, document, bundle.partial);
     let then = Value::from(bundle.events.clone());
@@ -89,6 +71,45 @@ pub(super) fn run(args: &RerunArgs, tools: Tools<'_>) -> anyhow::Result<u8> {
         crate::cli::lookup::print_rerun(&found);
     }
     Ok(if same { DONE } else { NO })
+}
+
+/// A bundle on the bench.
+pub(super) struct Unpacked {
+    /// Its mapper.
+    pub opened: Opened,
+    /// What the mapper is told, and what it may use.
+    pub setting: Setting,
+    /// The document.
+    pub document: Document,
+}
+
+/// Why a bundle cannot be used, and the exit code.
+pub(super) struct Unusable {
+    pub what: String,
+    pub code: u8,
+}
+
+/// Takes a bundle apart, and lets the host admit and compile its mapper.
+pub(super) fn unpack(bundle: &Bundle, bench: &Bench<'_>) -> Result<Unpacked, Unusable> {
+    let unusable = |what: String, code: u8| Unusable { what, code };
+    if bundle.format != FORMAT {
+        return Err(unusable(format!("format {}, this version reads {FORMAT}", bundle.format), USE));
+    }
+    let (Ok(wasm), Ok(content)) = (STANDARD.decode(&bundle.wasm), STANDARD.decode(&bundle.document)) else {
+        return Err(unusable("mapper or document is not base64".to_owned(), USE));
+    };
+    if Digest::of(&wasm) != bundle.mapper_digest {
+        let what = format!("its mapper is not {}: the file was changed", bundle.mapper_digest.short());
+        return Err(unusable(what, NO));
+    }
+    let opened = bench.open_bytes(wasm.into()).map_err(|error| unusable(error.to_string(), NO))?;
+    let setting = setting(bundle, &opened.mapper).map_err(|error| unusable(error, USE))?;
+    let document = Document {
+        media_type: bundle.media_type.clone(),
+        content: content.into(),
+        parameters: bundle.parameters.clone(),
+    };
+    Ok(Unpacked { opened, setting, document })
 }
 
 fn setting(bundle: &Bundle, mapper: &crate::mapper::Mapper) -> Result<Setting, String> {
@@ -115,7 +136,7 @@ fn setting(bundle: &Bundle, mapper: &crate::mapper::Mapper) -> Result<Setting, S
 /// The events of now in the form of the bundle, or why there are none.
 fn mapped(
     bench: &Bench<'_>,
-    opened: &bench::Opened,
+    opened: &Opened,
     setting: &Setting,
     document: Document,
     partial: bool,

@@ -1,13 +1,17 @@
 //! `plugin shadow`: a candidate beside what is live, on documents that were really sent.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    DONE, NO,
+    DONE, NO, Tools,
     live::{ask, digest, each},
+    pairs,
     progress::Progress,
 };
 use crate::{
@@ -33,19 +37,30 @@ pub(super) struct ShadowArgs {
     /// Compare on what is sent from now on, for so long: 10m
     #[arg(long, value_name = "TIME", conflicts_with = "documents", value_parser = units::duration)]
     live: Option<Duration>,
+    /// Compare with a legacy adapter instead: a folder of folders, each with `in.…` and what it made of it, `out.…`;
+    /// NAME is then a mapper on this machine, and no gateway is asked
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["documents", "live"])]
+    pairs: Option<PathBuf>,
+    /// With `--pairs`: the mapper that writes, where the adapter goes from one format to another
+    #[arg(long, value_name = "MAPPER", requires = "pairs")]
+    then: Option<String>,
     /// The gateway.
     #[command(flatten)]
     admin: AdminArgs,
 }
 
 /// Compares, and answers whether they do the same.
-pub(super) fn run(args: &ShadowArgs, clock: &dyn Clock) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ShadowArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
+    if let Some(folder) = &args.pairs {
+        let (mapper, then, json) = (args.mapper.as_str(), args.then.as_deref(), args.admin.json);
+        return pairs::run(&pairs::Asked { mapper, then, folder, json }, here, tools);
+    }
     let (name, candidate) = match args.mapper.split_once('@') {
         Some((name, candidate)) => (name, Some(candidate)),
         None => (args.mapper.as_str(), None),
     };
     if let Some(time) = args.live {
-        return watch(&args.admin, name, candidate, time, clock);
+        return watch(&args.admin, name, candidate, time, tools.clock);
     }
     let body = body(candidate, args.documents);
     let path = format!("mappers/{}/shadow", encode(name));
@@ -221,7 +236,7 @@ pub(super) fn print(admin: &AdminArgs, compared: &Value) {
 }
 
 /// What differs, by field: a line for the field, and the first pair of values below it.
-fn print_fields(fields: &Value, documents: u64) {
+pub(super) fn print_fields(fields: &Value, documents: u64) {
     let fields = each(fields);
     for field in fields.iter().take(LISTED) {
         let line = format!(
@@ -230,7 +245,9 @@ fn print_fields(fields: &Value, documents: u64) {
             show::text(&field["documents"])
         );
         anstream::println!("{}", show::safe(&line));
-        let message = field["message"].as_str().map(|id| format!("   message {id}")).unwrap_or_default();
+        let message = field["message"].as_str().map(|id| format!("   message {id}"));
+        let pair = field["pair"].as_str().map(|name| format!("   {name}"));
+        let message = message.or(pair).unwrap_or_default();
         let pair = [&field["live"], &field["candidate"]].map(|value| cut(&show::text(value)));
         anstream::println!("{}", show::safe(&format!("            {} → {}{message}", pair[0], pair[1])));
     }

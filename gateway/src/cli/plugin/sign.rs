@@ -31,7 +31,7 @@ pub(super) fn run(args: &SignArgs, here: &Path, tools: Tools<'_>) -> u8 {
     let done = match (&args.new, &args.mapper, &args.key) {
         (Some(file), _, _) => new(file, tools),
         (None, Some(mapper), Some(key)) => sign(mapper, key, here),
-        _ => Err((format_args!("a mapper and a key are needed").to_string(), USE)),
+        _ => Err(("a mapper and a key are needed".to_owned(), USE)),
     };
     match done {
         Ok(shown) => {
@@ -48,8 +48,9 @@ fn new(file: &Path, tools: Tools<'_>) -> Result<String, (String, u8)> {
     let wrong = |error: std::io::Error| (format!("{}: {error}", file.display()), USE);
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(wrong)?;
     writeln!(out, "{}", STANDARD.encode(&seed)).map_err(wrong)?;
+    let public: String = public.iter().map(|byte| format!("{byte:02x}")).collect();
     let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(format!("mappers: {{ signatures: required, keys: {{ {name}: {} }} }}", STANDARD.encode(public)))
+    Ok(format!("mappers: {{ signatures: required, keys: {{ {name}: {public} }} }}"))
 }
 
 fn sign(mapper: &str, key: &Path, here: &Path) -> Result<String, (String, u8)> {

@@ -94,19 +94,17 @@ pub(super) fn trace(
 ) -> Trace {
     let base_fields = fields(base);
     let mut sources: BTreeMap<&Key, Vec<Source>> = BTreeMap::new();
-    let mut effects = Vec::with_capacity(leaves.len());
-    let (mut runs, mut stopped) = (0, false);
-    for (number, leaf) in leaves.iter().enumerate() {
-        stopped = stopped || !go_on(number);
-        if stopped {
-            effects.push(Effect::Untried);
-            continue;
+    let mut effects = vec![Effect::Untried; leaves.len()];
+    let mut runs = 0;
+    for (number, at) in order(leaves).into_iter().enumerate() {
+        if !go_on(number) {
+            break;
         }
-        let (effect, moved) = effect(content, leaf, (base, &base_fields), depth, run, &mut runs);
-        effects.push(effect);
+        let (effect, moved) = effect(content, &leaves[at], (base, &base_fields), depth, run, &mut runs);
+        effects[at] = effect;
         for (key, value) in base_fields.iter().filter(|(key, _)| moved.contains(key)) {
-            let carries = repeats(value, &leaf.value);
-            sources.entry(key).or_default().push(Source { leaf: number, carries });
+            let carries = repeats(value, &leaves[at].value);
+            sources.entry(key).or_default().push(Source { leaf: at, carries });
         }
     }
     let kinds = match base {
@@ -117,12 +115,28 @@ pub(super) fn trace(
     };
     let named = base_fields.iter().map(|(key, value)| {
         let mut sources = sources.get(key).cloned().unwrap_or_default();
-        sources.sort_by_key(|source| !source.carries);
+        sources.sort_by_key(|source| (!source.carries, source.leaf));
         let (event, pointer) = key;
         let kind = kinds.get(*event).cloned().unwrap_or_default();
         Field { event: *event, kind, name: name(pointer), value: value.clone(), sources }
     });
     Trace { fields: named.collect(), effects, runs }
+}
+
+/// The first leaf of each kind, then the second of each: where there is no time for all, every kind is known.
+fn order(leaves: &[Leaf]) -> Vec<usize> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut order: Vec<_> = leaves
+        .iter()
+        .enumerate()
+        .map(|(at, leaf)| {
+            let count = counts.entry(leaf.kind.as_str()).or_default();
+            *count += 1;
+            (*count, at)
+        })
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, at)| at).collect()
 }
 
 /// The event and the pointer of a field.
@@ -414,6 +428,14 @@ mod tests {
             });
         assert_eq!(trace.effects[0], Effect::Read);
         assert!(trace.effects[1..].iter().all(|effect| *effect == Effect::Untried));
+    }
+
+    #[test]
+    fn every_kind_of_value_is_tried_before_any_comes_again() {
+        let leaves = leaves::find(DOCUMENT.as_bytes(), "application/json");
+        let kinds: Vec<_> = order(&leaves).into_iter().map(|at| leaves[at].path.as_str()).collect();
+        let again = kinds.iter().position(|path| *path == "/lines/1/sku").unwrap();
+        assert_eq!(kinds[again..], ["/lines/1/sku", "/lines/1/kind", "/lines/1/text"]);
     }
 
     #[test]

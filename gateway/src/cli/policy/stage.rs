@@ -98,7 +98,7 @@ impl<'a> Stage<'a> {
     /// Whose a request with these header fields is. A token is read and not verified: no issuer's key is here.
     pub fn caller_of(&self, headers: &http::HeaderMap, now: Time) -> Result<Caller, auth::Error> {
         match claims_of(headers) {
-            None => self.runtime.block_on(self.snapshot.authenticator.authenticate(headers, now)),
+            None => self.snapshot.authenticator.keyed(headers, now),
             Some(claims) => {
                 let iss = claims.get("iss").and_then(|iss| iss.as_str()).unwrap_or_default();
                 let issuer = self.checked.issuers.values().find(|issuer| issuer.issuer == iss);
@@ -154,11 +154,18 @@ fn by(
 ) -> Result<Caller, auth::Error> {
     let mut scopes = Arc::clone(&credential.scopes);
     match &credential.kind {
-        CredentialKind::ApiKey { expires, .. } if expires.is_some_and(|expires| now >= expires) => {
-            let said = format!("api key `{}` of `{}`", credential.name, partner.name);
+        CredentialKind::ApiKey { expires, .. }
+        | CredentialKind::Webhook { expires, .. }
+        | CredentialKind::Signature { expires, .. }
+            if expires.is_some_and(|expires| now >= expires) =>
+        {
+            let said = format!("credential `{}` of `{}`", credential.name, partner.name);
             return Err(auth::Error::Expired(said));
         }
-        CredentialKind::ApiKey { .. } => {}
+        CredentialKind::ApiKey { .. }
+        | CredentialKind::Certificate(_)
+        | CredentialKind::Webhook { .. }
+        | CredentialKind::Signature { .. } => {}
         CredentialKind::Jwt { .. } => scopes = brought.into(),
     }
     Ok(Caller { partner: partner.name.clone(), credential: Arc::clone(&credential.name), scopes })

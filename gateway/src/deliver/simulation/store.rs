@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     journal::{
-        Accepted, Appended, Counter, DeliveryFilter, DeliveryId, DeliveryRecord, Error, EventFilter,
-        EventRecord, ExceptionFilter, ExceptionRecord, ExceptionSummary, Journal, MessageFilter,
-        MessageRecord, MessageSummary, Outbound, Outcome, Pending, Refused, Remembered, Resolution, Status,
-        Work, memory,
+        Accepted, Appended, Counter, DeliveryFilter, DeliveryId, DeliveryRecord, Edit, Error, EventFilter,
+        EventRecord, ExceptionFilter, ExceptionGroup, ExceptionRecord, ExceptionSummary, GroupBy, Journal,
+        MessageFilter, MessageRecord, MessageSummary, Outbound, Outcome, Pending, Refused, Remembered,
+        Resolution, Status, Work, memory,
     },
     words::{Clock, EventId, MessageId, PartnerName, TargetName, Time},
 };
@@ -117,6 +117,12 @@ impl Journal for Crowded {
     fn retry(&self, exception: u64, remap: bool, by: String, now: Time) -> Pending<'_, Resolution> {
         self.inner.retry(exception, remap, by, now)
     }
+    fn edit(&self, exception: u64, edit: Edit, by: String, now: Time) -> Pending<'_, Resolution> {
+        self.inner.edit(exception, edit, by, now)
+    }
+    fn assign(&self, exception: u64, owner: Option<String>) -> Pending<'_, ()> {
+        self.inner.assign(exception, owner)
+    }
     fn discard(&self, exception: u64, reason: String, by: String, now: Time) -> Pending<'_, Resolution> {
         self.inner.discard(exception, reason, by, now)
     }
@@ -137,6 +143,14 @@ impl Journal for Crowded {
     }
     fn exceptions(&self, filter: ExceptionFilter) -> Pending<'_, Vec<ExceptionSummary>> {
         self.inner.exceptions(filter)
+    }
+    fn exception_groups(
+        &self,
+        filter: ExceptionFilter,
+        by: GroupBy,
+        now: Time,
+    ) -> Pending<'_, Vec<ExceptionGroup>> {
+        self.inner.exception_groups(filter, by, now)
     }
     fn exception(&self, id: u64) -> Pending<'_, Option<ExceptionRecord>> {
         self.inner.exception(id)

@@ -461,6 +461,7 @@ fn accepted(
         acknowledgement: None,
         events: vec![(event, destinations)],
         idempotency: None,
+        parent: None,
     }
 }
 

@@ -65,6 +65,20 @@ impl Lanes {
         Ok(occupied)
     }
 
+    /// The first of each in which something is pending.
+    pub(super) fn heads(&self, db: &Connection, partner: i64, target: i64) -> rusqlite::Result<Vec<i64>> {
+        let mut first = db.prepare_cached(
+            "SELECT delivery FROM lane_entry WHERE partner = ? AND target = ? AND key = ? ORDER BY delivery LIMIT 1",
+        )?;
+        let mut heads = Vec::new();
+        for key in self.keys() {
+            heads.extend(
+                first.query_row(params![partner, target, key], |row| row.get::<_, i64>(0)).optional()?,
+            );
+        }
+        Ok(heads)
+    }
+
     /// Puts a delivery at the end of each.
     pub(super) fn enter(&self, db: &Connection, partner: i64, target: i64, id: i64) -> rusqlite::Result<()> {
         let mut add =

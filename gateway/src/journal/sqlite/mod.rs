@@ -21,9 +21,10 @@ use self::{
     writer::{Call, Job, Shared, Tally, Task, Writer},
 };
 use super::{
-    Accepted, Appended, Counter, DeliveryFilter, DeliveryId, DeliveryRecord, Error, EventFilter, EventRecord,
-    ExceptionFilter, ExceptionRecord, ExceptionSummary, Journal, MessageFilter, MessageRecord,
-    MessageSummary, Outbound, Outcome, Pending, Refused, Remembered, Resolution, Status, Work, weight,
+    Accepted, Appended, Counter, DeliveryFilter, DeliveryId, DeliveryRecord, Edit, Error, EventFilter,
+    EventRecord, ExceptionFilter, ExceptionGroup, ExceptionRecord, ExceptionSummary, GroupBy, Journal,
+    MessageFilter, MessageRecord, MessageSummary, Outbound, Outcome, Pending, Refused, Remembered,
+    Resolution, Status, Work, weight,
 };
 use crate::words::{Clock, EstateName, EventId, MessageId, PartnerName, TargetName, Time};
 
@@ -358,6 +359,18 @@ impl Journal for Store {
         self.command(0, true, move |write| write.retry(exception, remap, &by, now))
     }
 
+    fn edit(&self, exception: u64, edit: Edit, by: String, now: Time) -> Pending<'_, Resolution> {
+        let bytes = match &edit {
+            Edit::Outbound(outbound) => weight(&outbound.document),
+            Edit::Event(event) => event.data.len(),
+        };
+        self.command(bytes, true, move |write| write.edit(exception, &edit, &by, now))
+    }
+
+    fn assign(&self, exception: u64, owner: Option<String>) -> Pending<'_, ()> {
+        self.command(0, false, move |write| write.assign(exception, owner.as_deref()))
+    }
+
     fn discard(&self, exception: u64, reason: String, by: String, now: Time) -> Pending<'_, Resolution> {
         self.command(0, true, move |write| write.discard(exception, &reason, &by, now))
     }
@@ -384,6 +397,15 @@ impl Journal for Store {
 
     fn exceptions(&self, filter: ExceptionFilter) -> Pending<'_, Vec<ExceptionSummary>> {
         self.question(move |reader| reader.exceptions(&filter))
+    }
+
+    fn exception_groups(
+        &self,
+        filter: ExceptionFilter,
+        by: GroupBy,
+        now: Time,
+    ) -> Pending<'_, Vec<ExceptionGroup>> {
+        self.question(move |reader| reader.exception_groups(&filter, by, now))
     }
 
     fn exception(&self, id: u64) -> Pending<'_, Option<ExceptionRecord>> {

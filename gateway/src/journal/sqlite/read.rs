@@ -8,15 +8,17 @@ use rusqlite::{
     types::{Type, Value},
 };
 
-use super::{from_json, lanes, lanes::Lanes, write::signed, write::unsigned};
+use super::{from_json, lanes, write::signed, write::unsigned};
 use crate::{
     journal::{
-        ATTEMPTS_SHOWN, DeliveryFilter, DeliveryId, DeliveryRecord, DeliveryState, EventFilter, EventRecord,
-        ExceptionFilter, ExceptionRecord, ExceptionSummary, MessageFilter, MessageRecord, MessageState,
-        MessageSummary, Outbound, PendingCount, Work, page,
+        Attempt, DeliveryFilter, DeliveryId, DeliveryRecord, DeliveryState, EventFilter, EventRecord,
+        MessageFilter, MessageRecord, MessageState, MessageSummary, Outbound, PendingCount, Repeat, Work,
+        page,
     },
     words::{Digest, Document, Event, EventId, Identity, MessageId, Time},
 };
+
+mod exceptions;
 
 /// A read-only connection with the names that it met; a stored name never changes.
 pub(super) struct Reader {
@@ -29,18 +31,14 @@ type Answer<T> = rusqlite::Result<T>;
 
 const EVENT: &str = "event.seq, event.id, event.partner, event.message, event.kind, event.identity, event.corrects,
     event.source, event.schema_version, event.natural_key, event.order_keys, event.sequence, event.occurred_at,
-    event.recorded_at, event.data_digest, event_data.data, message.id
+    event.recorded_at, event.data_digest, event_data.data, message.id, event.held, event.revises
     FROM event JOIN event_data ON event_data.seq = event.seq JOIN message ON message.num = event.message";
 
 const DELIVERY: &str =
     "delivery.id, delivery.partner, delivery.subscription, delivery.target, delivery.state,
     delivery.attempts, delivery.due, delivery.enqueued_at, delivery.ended_at, delivery.last_status,
-    event.id, event.kind, event.order_keys FROM delivery JOIN event ON event.seq = delivery.event";
-
-const EXCEPTION: &str = "exception.id, exception.partner, exception.target, exception.delivery, exception.cause,
-    exception.since, exception.resolution, event.id, event.kind, event.order_keys, delivery.lanes,
-    exception.contradicts, exception.event
-    FROM exception JOIN event ON event.seq = exception.event LEFT JOIN delivery ON delivery.id = exception.delivery";
+    event.id, event.kind, event.order_keys, delivery.revision FROM delivery
+    JOIN event ON event.seq = delivery.event";
 
 const MESSAGE: &str = "id, partner, operation, state, received_at, length, events";
 
@@ -78,15 +76,17 @@ impl Reader {
             let found = self
                 .db
                 .prepare_cached(
-                    "SELECT partner, subscription, target, event, attempts, first_attempt_at FROM delivery
-                     WHERE id = ? AND state = 1",
+                    "SELECT partner, subscription, target, event, attempts, first_attempt_at, revision
+                     FROM delivery WHERE id = ? AND state = 1",
                 )?
                 .query_row([signed(id.0)], |row| {
                     let numbers: (i64, i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                    Ok((numbers, row.get::<_, u32>(4)?, row.get::<_, Option<i64>>(5)?))
+                    Ok((numbers, row.get::<_, u32>(4)?, row.get::<_, Option<i64>>(5)?, row.get::<_, u32>(6)?))
                 })
                 .optional()?;
-            let Some(((partner, subscription, target, event), attempts, first)) = found else { continue };
+            let Some(((partner, subscription, target, event), attempts, first, revision)) = found else {
+                continue;
+            };
             let Some(record) = self.event_at(event)? else { continue };
             work.push(Work {
                 id: *id,
@@ -98,6 +98,7 @@ impl Reader {
                 outbound: self.outbound(signed(id.0))?,
                 attempts,
                 first_attempt_at: first.map(Time::from_millis),
+                revision,
             });
         }
         Ok(work)
@@ -123,16 +124,17 @@ impl Reader {
 
     /// See `Journal::message`.
     pub(super) fn message(&mut self, id: MessageId) -> Answer<Option<MessageRecord>> {
-        let sql = format!("SELECT {MESSAGE}, num, document, answer FROM message WHERE id = ?");
+        let sql = format!("SELECT {MESSAGE}, num, document, answer, parent FROM message WHERE id = ?");
         let found = self
             .db
             .prepare_cached(&sql)?
             .query_row([&id.to_bytes()[..]], |row| {
                 let answer: String = row.get(9)?;
-                Ok((Line::read(row)?, row.get::<_, i64>(7)?, row.get::<_, Option<i64>>(8)?, answer))
+                let parent = row.get::<_, Option<[u8; 16]>>(10)?.map(MessageId::from_bytes);
+                Ok((Line::read(row)?, row.get::<_, i64>(7)?, row.get::<_, Option<i64>>(8)?, answer, parent))
             })
             .optional()?;
-        let Some((line, num, stored, answer)) = found else { return Ok(None) };
+        let Some((line, num, stored, answer, parent)) = found else { return Ok(None) };
         let accepted = line.state == MessageState::Accepted;
         let receipt = if accepted { Some(parsed(&answer)?) } else { None };
         let document = match stored {
@@ -143,15 +145,44 @@ impl Reader {
                 .optional()?,
             None => None,
         };
-        let deliveries = self.list_deliveries("event.message = ? ORDER BY delivery.id", vec![num.into()])?;
+        let deliveries =
+            self.list_deliveries("event.message = ? ORDER BY delivery.id LIMIT 10000", vec![num.into()])?;
+        let exceptions = self
+            .list_exceptions("WHERE event.message = ? ORDER BY exception.id LIMIT 1000", vec![num.into()])?;
         let summary = self.line(line)?;
         Ok(Some(MessageRecord {
             summary,
             receipt,
             problem: (!accepted).then_some(answer),
+            pruned: accepted && document.is_none(),
             document,
+            parent,
+            children: self.children(id)?,
+            repeats: self.repeats(num)?,
             deliveries,
+            exceptions: exceptions.into_iter().map(|found| found.summary).collect(),
         }))
+    }
+
+    fn children(&self, id: MessageId) -> Answer<Vec<MessageId>> {
+        self.db
+            .prepare_cached("SELECT id FROM message WHERE parent = ? ORDER BY num LIMIT 1000")?
+            .query_map([&id.to_bytes()[..]], |row| row.get(0).map(MessageId::from_bytes))?
+            .collect()
+    }
+
+    fn repeats(&self, message: i64) -> Answer<Vec<Repeat>> {
+        self.db
+            .prepare_cached(
+                "SELECT event.id, message.id FROM event JOIN repeat ON repeat.event = event.seq
+                 JOIN message ON message.num = repeat.message WHERE event.message = ?
+                 ORDER BY event.seq, message.id LIMIT 1000",
+            )?
+            .query_map([message], |row| {
+                let (event, message) = (EventId::from_bytes(row.get(0)?), MessageId::from_bytes(row.get(1)?));
+                Ok(Repeat { event, message })
+            })?
+            .collect()
     }
 
     /// See `Journal::messages`.
@@ -226,6 +257,9 @@ impl Reader {
                 lanes::key(key).to_vec(),
             );
         }
+        if let Some(message) = filter.message {
+            query.and("event.message = (SELECT num FROM message WHERE id = ?)", message.to_bytes().to_vec());
+        }
         if let Some(after) = filter.after {
             query.and("event.seq > ?", signed(after));
         }
@@ -257,6 +291,8 @@ impl Reader {
                     Found {
                         sequence: unsigned(row.get(0)?),
                         message_id: MessageId::from_bytes(row.get(16)?),
+                        held: row.get(17)?,
+                        revises: row.get::<_, Option<[u8; 16]>>(18)?.map(EventId::from_bytes),
                         event: event(row)?,
                     },
                 ))
@@ -264,10 +300,11 @@ impl Reader {
             .collect::<Answer<_>>()?;
         rows.into_iter()
             .map(|(partner, kind, record)| {
-                let mut event = record.event;
-                event.kind = self.text(kind)?.as_ref().to_owned();
+                let kind = self.text(kind)?.as_ref().to_owned();
+                let event = Event { kind, ..record.event.clone() };
                 let partner = self.partner(partner)?;
-                Ok(EventRecord { sequence: record.sequence, partner, message_id: record.message_id, event })
+                let Found { sequence, message_id, held, revises, .. } = record;
+                Ok(EventRecord { sequence, partner, message_id, event, held, revises })
             })
             .collect()
     }
@@ -323,12 +360,17 @@ impl Reader {
                     row.get::<_, Option<u16>>(9)?,
                     EventId::from_bytes(row.get(10)?),
                     from_json(row, 12)?,
+                    row.get::<_, u32>(13)?,
                 ))
             })?
             .collect::<Answer<_>>()?;
         rows.into_iter()
-            .map(|(names, state, due, ended, id, attempts, enqueued, last_status, event, keys)| {
+            .map(|(names, state, due, ended, id, attempts, enqueued, last_status, event, keys, revision)| {
                 let [partner, subscription, target, kind] = names;
+                let last_error = match (state, attempts) {
+                    (DeliveryState::Delivered, _) | (_, 0) => None,
+                    _ => self.last_attempt(signed(id))?.and_then(|attempt| attempt.trouble()),
+                };
                 Ok(DeliveryRecord {
                     id: DeliveryId(id),
                     partner: self.partner(partner)?,
@@ -343,113 +385,18 @@ impl Reader {
                     enqueued_at: Time::from_millis(enqueued),
                     ended_at: ended.map(Time::from_millis),
                     last_status,
+                    last_error,
+                    revision,
                 })
             })
             .collect()
     }
 
-    /// See `Journal::exceptions`.
-    pub(super) fn exceptions(&mut self, filter: &ExceptionFilter) -> Answer<Vec<ExceptionSummary>> {
-        let mut query = Query::default();
-        if let Some(partner) = &filter.partner {
-            query.and("exception.partner = (SELECT id FROM partner WHERE text = ?)", partner.to_string());
-        }
-        if let Some(target) = &filter.target {
-            query.and("exception.target = (SELECT id FROM name WHERE text = ?)", target.to_string());
-        }
-        if !filter.all {
-            query.only("exception.resolution IS NULL");
-        }
-        if let Some(before) = filter.before {
-            query.and("exception.id < ?", signed(before));
-        }
-        let (clauses, values) = query.page("ORDER BY exception.id DESC", filter.limit);
-        Ok(self.list_exceptions(&clauses, values)?.into_iter().map(|found| found.summary).collect())
-    }
-
-    fn list_exceptions(&mut self, clauses: &str, values: Vec<Value>) -> Answer<Vec<Stuck>> {
-        let sql = format!("SELECT {EXCEPTION} {clauses}");
-        let rows: Vec<_> = self
-            .db
-            .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), |row| {
-                let numbers: (i64, Option<i64>, Option<i64>, i64) =
-                    (row.get(1)?, row.get(2)?, row.get(3)?, row.get(8)?);
-                let resolution: Option<String> = row.get(6)?;
-                let contradicts: Option<[u8; 16]> = row.get(11)?;
-                Ok((
-                    numbers,
-                    unsigned(row.get(0)?),
-                    from_json(row, 4)?,
-                    row.get::<_, i64>(5)?,
-                    resolution.map(|text| parsed(&text)).transpose()?,
-                    EventId::from_bytes(row.get(7)?),
-                    from_json(row, 9)?,
-                    row.get::<_, Option<Vec<u8>>>(10)?,
-                    contradicts.map(EventId::from_bytes),
-                    row.get::<_, i64>(12)?,
-                ))
-            })?
-            .collect::<Answer<_>>()?;
-        rows.into_iter()
-            .map(|(numbers, id, cause, since, resolution, event, keys, lanes, contradicts, seq)| {
-                let (partner, target, delivery, kind) = numbers;
-                let waiting = match (&resolution, lanes, target, delivery) {
-                    (None, Some(lanes), Some(target), Some(delivery)) => {
-                        Lanes::stored(lanes).behind(&self.db, partner, target, delivery)?
-                    }
-                    _ => 0,
-                };
-                let summary = ExceptionSummary {
-                    id,
-                    partner: self.partner(partner)?,
-                    target: target.map(|target| self.name(target)).transpose()?,
-                    delivery: delivery.map(|delivery| DeliveryId(unsigned(delivery))),
-                    event,
-                    kind: self.text(kind)?.as_ref().to_owned(),
-                    keys,
-                    cause,
-                    since: Time::from_millis(since),
-                    waiting,
-                    resolution,
-                };
-                Ok(Stuck { summary, seq, contradicts })
-            })
-            .collect()
-    }
-
-    /// See `Journal::exception`.
-    pub(super) fn exception(&mut self, id: u64) -> Answer<Option<ExceptionRecord>> {
-        let Some(found) = self.list_exceptions("WHERE exception.id = ?", vec![signed(id).into()])?.pop()
-        else {
-            return Ok(None);
-        };
-        let Some(record) = self.event_at(found.seq)? else { return Ok(None) };
-        let document = self
-            .db
-            .prepare_cached(
-                "SELECT media_type, parameters, content FROM document
-                 WHERE num = (SELECT document FROM message WHERE id = ?)",
-            )?
-            .query_row([&record.message_id.to_bytes()[..]], |row| document(row, 0))
-            .optional()?;
-        let Some(document) = document else { return Ok(None) };
-        let delivery = found.summary.delivery.map(|delivery| signed(delivery.0));
-        let mut attempts: Vec<_> = self
-            .db
-            .prepare_cached("SELECT body FROM attempt WHERE delivery = ? ORDER BY num DESC LIMIT ?")?
-            .query_map(params![delivery, signed(ATTEMPTS_SHOWN as u64)], |row| from_json(row, 0))?
-            .collect::<Answer<_>>()?;
-        attempts.reverse();
-        Ok(Some(ExceptionRecord {
-            summary: found.summary,
-            message_id: record.message_id,
-            document,
-            event: record.event,
-            contradicts: found.contradicts,
-            outbound: delivery.map(|delivery| self.outbound(delivery)).transpose()?.flatten(),
-            attempts,
-        }))
+    fn last_attempt(&self, delivery: i64) -> Answer<Option<Attempt>> {
+        self.db
+            .prepare_cached("SELECT body FROM attempt WHERE delivery = ? ORDER BY num DESC LIMIT 1")?
+            .query_row([delivery], |row| from_json(row, 0))
+            .optional()
     }
 
     /// Messages ever accepted and events ever stored.
@@ -553,12 +500,8 @@ struct Found {
     sequence: u64,
     message_id: MessageId,
     event: Event,
-}
-
-struct Stuck {
-    summary: ExceptionSummary,
-    seq: i64,
-    contradicts: Option<EventId>,
+    held: bool,
+    revises: Option<EventId>,
 }
 
 /// A message's row, its names not yet looked up.
@@ -604,13 +547,18 @@ impl Query {
         self.conditions.push(condition.to_owned());
     }
 
-    fn page(mut self, order: &str, limit: usize) -> (String, Vec<Value>) {
+    fn page(self, order: &str, limit: usize) -> (String, Vec<Value>) {
+        let (conditions, mut values) = self.all();
+        values.push(signed(page(limit) as u64).into());
+        (format!("{conditions} {order} LIMIT ?"), values)
+    }
+
+    fn all(self) -> (String, Vec<Value>) {
         let conditions = if self.conditions.is_empty() {
             String::new()
         } else {
             format!("WHERE {}", self.conditions.join(" AND "))
         };
-        self.values.push(signed(page(limit) as u64).into());
-        (format!("{conditions} {order} LIMIT ?"), self.values)
+        (conditions, self.values)
     }
 }

@@ -5,13 +5,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::{journal::Error, words::EstateName};
 
 /// The shape that this build reads and writes, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `PRAGMA application_id`: "CDOK", so that another program's file is never taken for ours.
 const APPLICATION: i64 = 0x43_44_4f_4b;
 
 /// One step for each version: the first makes version 1 out of an empty file.
-const STEPS: [&str; VERSION as usize] = [FIRST];
+const STEPS: [&str; VERSION as usize] = [FIRST, SECOND];
 
 /// Rows are appended in the order of time; payload bytes have tables of their own, so that walks over the small
 /// rows stay short. Names are interned, keys are the first sixteen bytes of a digest: index entries are small
@@ -86,6 +86,33 @@ CREATE TABLE exception(
 CREATE INDEX exception_open ON exception(id) WHERE resolution IS NULL;
 ";
 
+/// Work items: who is in charge of an exception, what is alike, what was edited, what was told again. An exception's
+/// `fact` is its event's identity; open ones are found by it when the fact is told anew.
+const SECOND: &str = "
+ALTER TABLE message ADD COLUMN parent BLOB;
+CREATE INDEX message_parent ON message(parent) WHERE parent IS NOT NULL;
+
+ALTER TABLE event ADD COLUMN revises BLOB;
+CREATE INDEX event_partner ON event(partner, seq);
+CREATE TABLE repeat(event INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY(event, message)) WITHOUT ROWID;
+
+ALTER TABLE delivery ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE delivery ADD COLUMN stuck INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE outbound_past(
+  delivery INTEGER NOT NULL, revision INTEGER NOT NULL, partner INTEGER NOT NULL, mapper INTEGER NOT NULL,
+  mapper_digest BLOB NOT NULL, media_type TEXT NOT NULL, parameters TEXT NOT NULL, control_numbers TEXT NOT NULL,
+  content BLOB NOT NULL, replaced_by TEXT NOT NULL, replaced_at INTEGER NOT NULL, PRIMARY KEY(delivery, revision));
+
+ALTER TABLE exception ADD COLUMN fingerprint TEXT;
+ALTER TABLE exception ADD COLUMN owner TEXT;
+ALTER TABLE exception ADD COLUMN fact BLOB;
+UPDATE exception SET fact = (SELECT identity FROM event WHERE seq = exception.event);
+CREATE INDEX exception_fact ON exception(partner, fact) WHERE resolution IS NULL;
+CREATE INDEX exception_event ON exception(event);
+CREATE INDEX exception_delivery ON exception(delivery) WHERE delivery IS NOT NULL;
+";
+
 /// What was found in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -142,6 +169,9 @@ fn migrate(db: &mut Connection, version: i64) -> Result<(), Error> {
     let change = db.transaction().map_err(unreadable)?;
     for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         change.execute_batch(step).map_err(unreadable)?;
+    }
+    if version < VERSION {
+        super::write::fill_fingerprints(&change).map_err(unreadable)?;
     }
     change.pragma_update(None, "application_id", APPLICATION).map_err(unreadable)?;
     change.pragma_update(None, "user_version", VERSION).map_err(unreadable)?;

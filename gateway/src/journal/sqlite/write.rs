@@ -8,11 +8,17 @@ use serde::Serialize;
 use super::lanes::{self, Lanes};
 use crate::{
     journal::{
-        self, Accepted, Appended, Attempt, Cause, Counter, DeliveryId, DeliveryState, Destination, Error,
-        Next, Outbound, Outcome, Refused, Remembered, Resolution, Stuck,
+        self, Accepted, Appended, Attempt, Counter, DeliveryId, DeliveryState, Destination, Error, Next,
+        Outbound, Outcome, Refused, Remembered, Stuck,
     },
     words::{Digest, Disposition, Event, EventId, EventOutcome, MessageId, Receipt, Time},
 };
+
+mod exceptions;
+
+pub(super) use exceptions::fill_fingerprints;
+
+use exceptions::Raised;
 
 /// Why a command was undone.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +156,7 @@ impl Write<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO message(num, id, partner, state, operation, received_at, length, events, revision,
-                 credential, document, answer) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 credential, document, answer, parent) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .insert(params![
                 message,
@@ -163,7 +169,8 @@ impl Write<'_> {
                 accepted.revision.as_str(),
                 accepted.credential,
                 document,
-                json(&receipt)
+                json(&receipt),
+                accepted.parent.map(|parent| parent.to_bytes().to_vec())
             ])
             .map_err(|error| known_message(error, accepted.message_id))?;
         if let Some(given) = &accepted.idempotency {
@@ -218,30 +225,56 @@ impl Write<'_> {
         let holder = self
             .db
             .prepare_cached(
-                "SELECT event.id, data_digest, message FROM holder JOIN event ON event.seq = holder.event
+                "SELECT event.id, data_digest, message, event.seq FROM holder JOIN event ON event.seq = holder.event
                  WHERE holder.partner = ? AND holder.identity = ?",
             )?
             .query_row(params![partner, &event.identity.0.as_bytes()[..]], |row| {
-                Ok((EventId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?, row.get::<_, i64>(2)?))
+                let numbers: (i64, i64) = (row.get(2)?, row.get(3)?);
+                Ok((EventId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?, numbers))
             })
             .optional()?;
         let disposition = match holder {
-            Some((first, digest, brought)) if digest == *event.data_digest.as_bytes() => {
+            Some((first, digest, (brought, seq))) if digest == *event.data_digest.as_bytes() => {
+                // A fact told twice in one document is no news to anybody.
+                if brought != message {
+                    self.db
+                        .prepare_cached("INSERT OR IGNORE INTO repeat(event, message) VALUES (?, ?)")?
+                        .execute([seq, message])?;
+                }
                 Disposition::Repeats {
                     event: first,
                     message: if brought == message { accepted.message_id } else { self.message_id(brought)? },
                 }
             }
             Some((first, ..)) if event.corrects.is_none() => {
-                let seq = self.store(partner, message, event, true)?;
+                let seq = self.store(partner, message, event, true, None)?;
                 let cause = journal::contradiction(first);
-                let exception = self.raise(partner, None, seq, Some(first), &cause, accepted.received_at)?;
+                let raised = Raised {
+                    partner,
+                    delivery: None,
+                    event: seq,
+                    kind: &event.kind,
+                    target: None,
+                    fact: event.identity.0.as_bytes(),
+                    contradicts: Some(first),
+                };
+                let exception = self.raise(&raised, &cause, accepted.received_at)?;
                 Disposition::Held { exception, contradicts: first }
             }
             _ => {
-                let seq = self.store(partner, message, event, false)?;
+                let seq = self.store(partner, message, event, false, None)?;
+                if event.corrects.is_some() {
+                    self.settle_corrected(partner, accepted, event, destinations)?;
+                }
                 for destination in destinations {
-                    self.enqueue(partner, seq, event, destination, accepted.received_at)?;
+                    self.enqueue(
+                        partner,
+                        seq,
+                        event,
+                        destination,
+                        accepted.message_id,
+                        accepted.received_at,
+                    )?;
                 }
                 Disposition::Stored { deliveries: u32::try_from(destinations.len()).unwrap_or(u32::MAX) }
             }
@@ -260,15 +293,23 @@ impl Write<'_> {
             .query_row([num], |row| row.get(0).map(MessageId::from_bytes))
     }
 
-    fn store(&mut self, partner: i64, message: i64, event: &Event, held: bool) -> rusqlite::Result<i64> {
+    /// Stores an event; one that revises another leaves the fact with the one that has it.
+    fn store(
+        &mut self,
+        partner: i64,
+        message: i64,
+        event: &Event,
+        held: bool,
+        revises: Option<EventId>,
+    ) -> rusqlite::Result<i64> {
         let kind = self.names.name(self.db, &event.kind)?;
         let identity = &event.identity.0.as_bytes()[..];
         let seq = self
             .db
             .prepare_cached(
                 "INSERT INTO event(id, partner, message, kind, held, identity, corrects, source, schema_version,
-                 natural_key, order_keys, sequence, occurred_at, recorded_at, data_digest)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 natural_key, order_keys, sequence, occurred_at, recorded_at, data_digest,
+                 revises) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .insert(params![
                 &event.id.to_bytes()[..],
@@ -285,7 +326,8 @@ impl Write<'_> {
                 event.sequence,
                 event.occurred_at,
                 event.recorded_at.millis(),
-                &event.data_digest.as_bytes()[..]
+                &event.data_digest.as_bytes()[..],
+                revises.map(|parent| parent.to_bytes().to_vec())
             ])?;
         self.db
             .prepare_cached("INSERT INTO event_data(seq, partner, data) VALUES (?, ?, ?)")?
@@ -295,7 +337,7 @@ impl Write<'_> {
                 .prepare_cached("INSERT INTO event_key(partner, key, event) VALUES (?, ?, ?)")?
                 .execute(params![partner, key, seq])?;
         }
-        if !held {
+        if !held && revises.is_none() {
             self.db
                 .prepare_cached("INSERT OR REPLACE INTO holder(partner, identity, event) VALUES (?, ?, ?)")?
                 .execute(params![partner, identity, seq])?;
@@ -309,8 +351,9 @@ impl Write<'_> {
         seq: i64,
         event: &Event,
         to: &Destination,
+        message: MessageId,
         now: Time,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), Fault> {
         let target = self.names.name(self.db, to.target.as_str())?;
         let subscription = self.names.name(self.db, to.subscription.as_str())?;
         let lanes = Lanes::of(&event.order_keys);
@@ -334,35 +377,12 @@ impl Write<'_> {
             ])?;
         lanes.enter(self.db, partner, target, id)?;
         self.delta.entered(target, state);
+        if waits > 0 {
+            for head in lanes.heads(self.db, partner, target)? {
+                self.settle_outdated(head, Some(message), now)?;
+            }
+        }
         Ok(())
-    }
-
-    fn raise(
-        &mut self,
-        partner: i64,
-        delivery: Option<(i64, i64)>,
-        event: i64,
-        contradicts: Option<EventId>,
-        cause: &Cause,
-        since: Time,
-    ) -> rusqlite::Result<u64> {
-        let id = self
-            .db
-            .prepare_cached(
-                "INSERT INTO exception(partner, target, delivery, event, contradicts, cause, since)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .insert(params![
-                partner,
-                delivery.map(|(target, _)| target),
-                delivery.map(|(_, id)| id),
-                event,
-                contradicts.map(|first| first.to_bytes().to_vec()),
-                json(cause),
-                since.millis()
-            ])?;
-        self.delta.exceptions += 1;
-        Ok(unsigned(id))
     }
 
     /// See `Journal::note_refusal`.
@@ -401,11 +421,17 @@ impl Write<'_> {
     /// See `Journal::pin`.
     pub(super) fn pin(&mut self, id: DeliveryId, outbound: &Outbound) -> Result<(), Fault> {
         let standing = self.standing(id, DeliveryState::Ready)?;
+        let same = self.insert_outbound(signed(id.0), standing.partner, outbound)?;
+        if same { Ok(()) } else { Err(journal::pinned_already(id).into()) }
+    }
+
+    /// Keeps what a delivery sends; answers whether that is it, and not something that was kept before.
+    fn insert_outbound(&mut self, id: i64, partner: i64, outbound: &Outbound) -> rusqlite::Result<bool> {
         let mapper = self.names.name(self.db, outbound.mapper.as_str())?;
         let document = &outbound.document;
         let values = params![
-            signed(id.0),
-            standing.partner,
+            id,
+            partner,
             mapper,
             &outbound.mapper_digest.as_bytes()[..],
             document.media_type,
@@ -420,15 +446,11 @@ impl Write<'_> {
                  control_numbers, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(values)?;
-        let same = added == 1
-            || self
-                .db
-                .prepare_cached(
-                    "SELECT 1 FROM outbound WHERE delivery = ? AND partner = ? AND mapper = ? AND mapper_digest = ?
-                     AND media_type = ? AND parameters = ? AND control_numbers = ? AND content = ?",
-                )?
-                .exists(values)?;
-        if same { Ok(()) } else { Err(journal::pinned_already(id).into()) }
+        let mut kept = self.db.prepare_cached(
+            "SELECT 1 FROM outbound WHERE delivery = ? AND partner = ? AND mapper = ? AND mapper_digest = ?
+             AND media_type = ? AND parameters = ? AND control_numbers = ? AND content = ?",
+        )?;
+        Ok(added == 1 || kept.exists(values)?)
     }
 
     /// See `Journal::advance`.
@@ -449,20 +471,18 @@ impl Write<'_> {
                     .execute(params![due.millis(), id])?;
             }
             Next::Park { cause, stuck } => {
-                self.db.prepare_cached("UPDATE delivery SET state = 2 WHERE id = ?")?.execute([id])?;
+                self.db
+                    .prepare_cached("UPDATE delivery SET state = 2, stuck = ? WHERE id = ?")?
+                    .execute(params![stuck.number(), id])?;
                 self.delta.left(standing.target, DeliveryState::Ready);
                 self.delta.entered(standing.target, DeliveryState::Parked);
-                self.raise(
-                    standing.partner,
-                    Some((standing.target, id)),
-                    standing.event,
-                    None,
-                    cause,
-                    self.now,
-                )?;
+                self.raise_for(id, &standing, cause)?;
                 if *stuck == Stuck::Skip {
                     self.release(id, &standing, self.now)?;
                     self.db.prepare_cached("UPDATE delivery SET lanes = x'' WHERE id = ?")?.execute([id])?;
+                }
+                if *stuck == Stuck::LatestWins {
+                    self.settle_outdated(id, None, self.now)?;
                 }
             }
         }
@@ -523,72 +543,6 @@ impl Write<'_> {
                 self.delta.entered(standing.target, DeliveryState::Ready);
             }
         }
-        Ok(())
-    }
-
-    /// See `Journal::retry`.
-    pub(super) fn retry(
-        &mut self,
-        exception: u64,
-        remap: bool,
-        by: &str,
-        now: Time,
-    ) -> Result<Resolution, Fault> {
-        let (id, standing) = self.open(exception)?.ok_or_else(|| journal::only_discardable(exception))?;
-        let waiting = standing.lanes.behind(self.db, standing.partner, standing.target, id)?;
-        self.db
-            .prepare_cached("UPDATE delivery SET state = 1, due = ?, first_attempt_at = NULL WHERE id = ?")?
-            .execute(params![now.millis(), id])?;
-        self.delta.left(standing.target, DeliveryState::Parked);
-        self.delta.entered(standing.target, DeliveryState::Ready);
-        if remap {
-            self.db.prepare_cached("DELETE FROM outbound WHERE delivery = ?")?.execute([id])?;
-        }
-        let resolution =
-            Resolution { exception, action: "retried".to_owned(), by: by.to_owned(), at: now, waiting };
-        self.resolve(&resolution, None)?;
-        Ok(resolution)
-    }
-
-    /// See `Journal::discard`.
-    pub(super) fn discard(
-        &mut self,
-        exception: u64,
-        reason: &str,
-        by: &str,
-        now: Time,
-    ) -> Result<Resolution, Fault> {
-        let mut waiting = 0;
-        if let Some((id, standing)) = self.open(exception)? {
-            waiting = standing.lanes.behind(self.db, standing.partner, standing.target, id)?;
-            self.end(id, &standing, DeliveryState::Parked, DeliveryState::Discarded, now)?;
-            self.release(id, &standing, now)?;
-        }
-        let resolution =
-            Resolution { exception, action: "discarded".to_owned(), by: by.to_owned(), at: now, waiting };
-        self.resolve(&resolution, Some(reason))?;
-        Ok(resolution)
-    }
-
-    /// The parked delivery behind an open exception, or none if it holds an event.
-    fn open(&self, exception: u64) -> Result<Option<(i64, Standing)>, Fault> {
-        let delivery: Option<i64> = self
-            .db
-            .prepare_cached("SELECT delivery FROM exception WHERE id = ? AND resolution IS NULL")?
-            .query_row([signed(exception)], |row| row.get(0))
-            .optional()?
-            .ok_or_else(|| journal::no_open_exception(exception))?;
-        match delivery {
-            None => Ok(None),
-            Some(id) => Ok(Some((id, self.standing(DeliveryId(unsigned(id)), DeliveryState::Parked)?))),
-        }
-    }
-
-    fn resolve(&mut self, resolution: &Resolution, reason: Option<&str>) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached("UPDATE exception SET resolution = ?, reason = ? WHERE id = ?")?
-            .execute(params![json(resolution), reason, signed(resolution.exception)])?;
-        self.delta.exceptions -= 1;
         Ok(())
     }
 }

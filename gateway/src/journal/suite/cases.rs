@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{World, erp, given, name, order, park, stored, to};
+use super::{World, erp, given, name, order, outbound, park, stored, to};
 use crate::{
     journal::{
         Appended, Counter, DeliveryFilter, DeliveryId, DeliveryState, Error, EventFilter, ExceptionFilter,
-        MessageFilter, MessageState, Next, Outbound, Outcome, Refused, Stuck,
+        MessageFilter, MessageState, Next, Outcome, Refused, Stuck,
     },
-    words::{Digest, Disposition, Document, Key, Revision, TargetName},
+    words::{Digest, Disposition, Key, Revision, TargetName},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -293,19 +293,6 @@ pub(super) async fn a_message_is_stored_once(world: World) {
     assert_eq!(world.ready().await, ["a"]);
     world.deliver("a").await;
     assert_eq!(world.ready().await, ["c"], "what failed left nothing behind");
-}
-
-fn outbound(content: &'static [u8]) -> Outbound {
-    Outbound {
-        mapper: name("erp-idoc"),
-        mapper_digest: Digest::of(b"erp"),
-        document: Document {
-            media_type: "application/xml".to_owned(),
-            content: content.into(),
-            parameters: vec![("url".to_owned(), "/x".to_owned())],
-        },
-        control_numbers: vec![("idoc".to_owned(), "0000000000000042".to_owned())],
-    }
 }
 
 pub(super) async fn pinned_bytes_stay(world: World) {

@@ -8,8 +8,8 @@ use proptest::{prelude::*, sample::subsequence};
 use super::{Maker, estate, given, name, order, park, small, to};
 use crate::{
     journal::{
-        Counter, DeliveryFilter, DeliveryId, DeliveryRecord, DeliveryState, Destination, EventFilter,
-        ExceptionFilter, Journal, MessageFilter, Next, Outbound, Stuck, memory, sqlite,
+        Counter, DeliveryFilter, DeliveryId, DeliveryRecord, DeliveryState, Destination, Edit, EventFilter,
+        ExceptionFilter, GroupBy, Journal, MessageFilter, Next, Outbound, Stuck, memory, sqlite,
     },
     words::{Digest, Document, Event, TargetName},
 };
@@ -25,6 +25,8 @@ enum Step {
     Pin { target: usize, nth: usize, content: u8 },
     Retry { exception: u64, remap: bool },
     Discard { exception: u64 },
+    Edit { exception: u64, content: u8, event: bool },
+    Assign { exception: u64, owner: bool },
     Number { kind: u8 },
     Pass { seconds: u64 },
     Kill,
@@ -45,6 +47,7 @@ enum Way {
     Later,
     Hold,
     Skip,
+    LatestWins,
 }
 
 fn told() -> impl Strategy<Value = Told> {
@@ -66,7 +69,7 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let way = prop_oneof![4 => Just(Way::Delivered), 1 => Just(Way::Later), 1 => Just(Way::Hold), 1 => Just(Way::Skip)];
+    let way = prop_oneof![4 => Just(Way::Delivered), 1 => Just(Way::Later), 1 => Just(Way::Hold), 1 => Just(Way::Skip), 1 => Just(Way::LatestWins)];
     let idempotency = prop::option::weighted(0.3, 0..3_u8);
     prop_oneof![
         6 => (0..2_usize, prop::collection::vec(told(), 0..4), idempotency)
@@ -75,10 +78,26 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize, 0..4_usize, 0..2_u8).prop_map(|(target, nth, content)| Step::Pin { target, nth, content }),
         2 => (0..8_u64, any::<bool>()).prop_map(|(exception, remap)| Step::Retry { exception, remap }),
         1 => (0..8_u64).prop_map(|exception| Step::Discard { exception }),
+        1 => (0..8_u64, 0..3_u8, any::<bool>())
+            .prop_map(|(exception, content, event)| Step::Edit { exception, content, event }),
+        1 => (0..8_u64, any::<bool>()).prop_map(|(exception, owner)| Step::Assign { exception, owner }),
         1 => (0..2_u8).prop_map(|kind| Step::Number { kind }),
         2 => (0..40_u64).prop_map(|seconds| Step::Pass { seconds }),
         1 => Just(Step::Kill),
     ]
+}
+
+fn written(content: u8) -> Outbound {
+    Outbound {
+        mapper: name("erp-idoc"),
+        mapper_digest: Digest::of(b"erp"),
+        document: Document {
+            media_type: "text/plain".to_owned(),
+            content: vec![content; 40].into(),
+            parameters: vec![],
+        },
+        control_numbers: vec![("idoc".to_owned(), content.to_string())],
+    }
 }
 
 struct Pair {
@@ -138,6 +157,7 @@ impl Pair {
                     Way::Delivered => Next::Delivered,
                     Way::Later => Next::Retry { due: self.maker.now().after(Duration::from_secs(20)) },
                     Way::Hold => park(Stuck::Hold),
+                    Way::LatestWins => park(Stuck::LatestWins),
                     Way::Skip => {
                         self.skipped.insert(id);
                         park(Stuck::Skip)
@@ -148,17 +168,7 @@ impl Pair {
             }
             Step::Pin { target, nth, content } => {
                 let Some(id) = self.ready(target, nth).await else { return };
-                let bytes = vec![content; 40];
-                let outbound = Outbound {
-                    mapper: name("erp-idoc"),
-                    mapper_digest: Digest::of(b"erp"),
-                    document: Document {
-                        media_type: "text/plain".to_owned(),
-                        content: bytes.into(),
-                        parameters: vec![],
-                    },
-                    control_numbers: vec![("idoc".to_owned(), content.to_string())],
-                };
+                let outbound = written(content);
                 let _ = both!(self, |journal| journal.pin(id, outbound.clone()));
             }
             Step::Retry { exception, remap } => {
@@ -169,6 +179,24 @@ impl Pair {
                 let now = self.maker.now();
                 let _ =
                     both!(self, |journal| journal.discard(exception, "no".to_owned(), "ada".to_owned(), now));
+            }
+            Step::Edit { exception, content, event } => {
+                let now = self.maker.now();
+                let edit = if event {
+                    let Some(found) = both!(self, |journal| journal.exception(exception)).unwrap() else {
+                        return;
+                    };
+                    let edited = self.maker.otherwise("fact", &[]);
+                    let (identity, order_keys) = (found.event.identity, found.event.order_keys.clone());
+                    Edit::Event(Box::new(Event { identity, order_keys, corrects: Some(identity), ..edited }))
+                } else {
+                    Edit::Outbound(written(content))
+                };
+                let _ = both!(self, |journal| journal.edit(exception, edit.clone(), "ada".to_owned(), now));
+            }
+            Step::Assign { exception, owner } => {
+                let owner = owner.then(|| "ada".to_owned());
+                let _ = both!(self, |journal| journal.assign(exception, owner.clone()));
             }
             Step::Number { kind } => {
                 let counter =
@@ -215,6 +243,10 @@ impl Pair {
         let filter = ExceptionFilter { all: true, ..Default::default() };
         for exception in both!(self, |journal| journal.exceptions(filter.clone())).unwrap() {
             let _ = both!(self, |journal| journal.exception(exception.id));
+        }
+        let (any, now) = (ExceptionFilter::default(), self.maker.now());
+        for by in [GroupBy::Fingerprint, GroupBy::Owner, GroupBy::Cause, GroupBy::Age] {
+            let _ = both!(self, |journal| journal.exception_groups(any.clone(), by, now));
         }
         let _ = both!(self, |journal| journal.status());
         let filter = DeliveryFilter { limit: 1000, ..Default::default() };

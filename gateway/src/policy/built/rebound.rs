@@ -66,6 +66,8 @@ impl Snapshot {
             operations,
             subscriptions,
             targets: Arc::clone(&self.targets),
+            ownership: Arc::clone(&self.ownership),
+            expiries: Arc::clone(&self.expiries),
         })
     }
 }

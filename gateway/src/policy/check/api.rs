@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Ask, delivery,
+    Ask,
+    credential::scopes,
+    delivery,
     gateway::between,
-    partner::{limits, scopes},
+    limits::{limits, shadow},
     reader::{Fields, Reader, clip},
 };
 use crate::{
+    contract::{Condition, Invalid},
     policy::{
         checked::{
             Acknowledge, Api, Binding, Compatibility, Grant, Idempotency, Layer, Operation, Select, SelectBy,
-            Version, VersionState,
+            Version, VersionState, When,
         },
         raw::{Entry, Node, Span},
-        report::{Finding, nearest},
+        report::{Finding, Place, nearest},
         units,
     },
     words::{ApiName, Mode, OperationName, PartnerName, TargetName, Time, VersionName},
@@ -260,6 +263,9 @@ fn operation(
     Some((name?, operation))
 }
 
+/// Where partners ask the gateway itself about their messages and events.
+const OWN: &str = ".crossdock";
+
 /// `POST /shipments/confirmations`.
 fn route(text: &str) -> Result<(String, String), String> {
     const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -286,6 +292,9 @@ fn route(text: &str) -> Result<(String, String), String> {
                 "`{}` is not a segment of a path: letters, digits, `-`, `_`, `.`, `~`, or `{{name}}`",
                 clip(segment)
             ));
+        }
+        if names.is_empty() && segment == OWN && rest.starts_with(segment) {
+            return Err(format!("what lies below `/{OWN}` is the gateway's own"));
         }
         if let Some(parameter) = parameter {
             if names.contains(&parameter) {
@@ -322,11 +331,8 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let known = versions.keys().map(VersionName::as_str);
     unknown(reader, entry.at, "version", &entry.key, known);
     let mut fields = reader.fields(&entry.value, entry.at)?;
-    let schema = fields.optional(reader, "schema", |reader, node| {
-        let path = reader.string(node)?;
-        reader.refers(Ask::Schema, &path, node.span);
-        Some(path)
-    });
+    let schema = fields.optional(reader, "schema", schema);
+    let (schema, schema_in_shadow) = schema.map_or((None, false), |(path, shadow)| (Some(path), shadow));
     let media_types = fields.or(reader, "media_types", Vec::new(), |r, n| r.list(n, media_type));
     let mapper = fields.optional(reader, "mapper", delivery::mapper);
     let mode = fields.or(reader, "mode", Mode::Exchange, |r, n| {
@@ -375,6 +381,7 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
     let binding = Binding {
         origin,
         schema,
+        schema_in_shadow,
         media_types,
         mapper,
         mode,
@@ -385,6 +392,29 @@ fn binding(reader: &mut Reader<'_>, entry: &Entry, versions: &Versions) -> Optio
         run,
     };
     Some((name?, binding))
+}
+
+/// A path in `schemas/`, or `{ path, mode }`.
+fn schema(reader: &mut Reader<'_>, node: &Node) -> Option<(String, bool)> {
+    let known = |reader: &mut Reader<'_>, node: &Node| {
+        let path = reader.string(node)?;
+        reader.refers(Ask::Schema, &path, node.span);
+        Some(path)
+    };
+    if reader_map(node).is_none() {
+        return Some((known(reader, node)?, false));
+    }
+    let mut fields = reader.fields(node, node.span)?;
+    let path = fields.required(reader, "path", known);
+    let mode = fields.get("mode");
+    let in_shadow = mode.and_then(|entry| shadow(reader, &entry.value)).unwrap_or(false);
+    if let (true, Some(entry)) = (in_shadow, mode) {
+        let finding = Finding::warning("this schema is in shadow: it refuses nothing")
+            .help("`crossdock_shadow_refusals_total` counts what it would have refused");
+        reader.push(finding, entry.span());
+    }
+    fields.end(reader);
+    Some((path?, in_shadow))
 }
 
 fn media_type(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -428,8 +458,24 @@ fn grant(
             unknown(reader, item.span, "version", name.as_str(), known).then_some(name)
         })
     });
+    let when = fields.optional(reader, "when", when);
     fields.end(reader);
     let (granted, granted_versions) = (granted?, granted_versions?);
+    if let Some((when, true)) = &when {
+        let blind = granted.iter().filter_map(|name| operations.get(name)).find(|operation| {
+            let versions = granted_versions.iter().filter_map(|version| operation.versions.get(version));
+            versions.into_iter().any(|binding| binding.mapper.is_none())
+        });
+        if let Some(operation) = blind {
+            let finding = Finding::error(format!(
+                "the condition speaks of an event, and `{}` has no mapper that makes one",
+                operation.name
+            ));
+            let mut finding = finding;
+            finding.place = Some(Place::line(&when.origin));
+            reader.report.push(finding);
+        }
+    }
     for name in &granted {
         let bound = operations.get(name).is_some_and(|operation| {
             granted_versions.iter().any(|version| operation.versions.contains_key(version))
@@ -439,7 +485,36 @@ fn grant(
         }
     }
     let origin = reader.origin(node.span);
-    Some(Grant { origin, partner: partner?, operations: granted, versions: granted_versions })
+    let when = when.map(|(when, _)| when);
+    Some(Grant { origin, partner: partner?, operations: granted, versions: granted_versions, when })
+}
+
+/// A condition, and whether it is about events.
+fn when(reader: &mut Reader<'_>, node: &Node) -> Option<(When, bool)> {
+    let text = reader.scalar(node)?;
+    match Condition::compile(text) {
+        Ok(condition) => {
+            let about_events = condition.is_about_events();
+            Some((When { origin: reader.origin(node.span), text: text.into() }, about_events))
+        }
+        Err(error) => {
+            let finding = Finding::error(error.to_string());
+            let finding = match &error {
+                Invalid::Syntax { column: Some(column), .. } => {
+                    finding.label(format!("at column {column} of the expression"))
+                }
+                Invalid::Name(name) | Invalid::Function(name) => {
+                    match nearest(name, error.known().iter().copied()) {
+                        Some(near) => finding.help(format!("did you mean `{near}`?")),
+                        None => finding.help(format!("there are: {}", error.known().join(", "))),
+                    }
+                }
+                _ => finding,
+            };
+            reader.push(finding, node.span);
+            None
+        }
+    }
 }
 
 /// Reports a name that is not among the known ones; answers whether it is.

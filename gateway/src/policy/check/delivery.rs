@@ -50,8 +50,9 @@ pub(super) fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
     let retry = retry(reader, &mut fields);
     let breaker = breaker(reader, &mut fields);
     let concurrency = fields.or(reader, "concurrency", 16, |r, n| r.number(n, 1, 10_000));
-    let stuck = fields
-        .or(reader, "stuck", Stuck::Hold, |r, n| r.word(n, &[("hold", Stuck::Hold), ("skip", Stuck::Skip)]));
+    let stuck = fields.or(reader, "stuck", Stuck::Hold, |r, n| {
+        r.word(n, &[("hold", Stuck::Hold), ("skip", Stuck::Skip), ("latest-wins", Stuck::LatestWins)])
+    });
     fields.end(reader);
     Some(Target {
         origin: reader.origin(at),

@@ -98,7 +98,7 @@ fn scopes(checked: &Checked, api: &Api, report: &mut Report) {
 fn may_carry(partner: &Partner, scope: &str) -> bool {
     partner.credentials.iter().any(|credential| match credential.kind {
         CredentialKind::Jwt { .. } => true,
-        CredentialKind::ApiKey { .. } => credential.scopes.iter().any(|own| own == scope),
+        _ => credential.scopes.iter().any(|own| own == scope),
     })
 }
 

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use super::{Ask, reader::Reader};
 use crate::{
     policy::{
@@ -14,7 +12,7 @@ use crate::{
         report::Finding,
         units,
     },
-    words::EstateName,
+    words::{Digest, EstateName},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,8 +37,12 @@ pub(super) fn gateway(reader: &mut Reader<'_>, node: &Node) -> Option<Gateway> {
         let mut fields = reader.fields(node, node.span)?;
         let certificate = fields.required(reader, "certificate", |r, n| r.secret(n));
         let key = fields.required(reader, "key", |r, n| r.secret(n));
+        let client_ca = fields.optional(reader, "client_ca", |r, n| r.secret(n));
+        if fields.get("client_ca").is_some() {
+            reader.declares(Ask::ClientAuthority, "tls", node.span);
+        }
         fields.end(reader);
-        Some(Tls { certificate: certificate?, key: key? })
+        Some(Tls { certificate: certificate?, key: key?, client_ca })
     });
     let limits = fields.optional(reader, "limits", |r, n| limits(r, Some(n)));
     let retention = fields.optional(reader, "retention", |r, n| retention(r, Some(n)));
@@ -78,9 +80,11 @@ fn signatures(reader: &mut Reader<'_>, node: &Node) -> Option<Signatures> {
         let mut keys = BTreeMap::new();
         for entry in reader.map(node)? {
             let key = reader.parsed(&entry.value, |text| {
-                let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-                bytes.ok_or(
-                    "expected an Ed25519 public key in base64, as `crossdock plugin sign --new` prints it",
+                // In base64 it would look like the secrets that must not stand here.
+                let digits = Digest::parse(text);
+                digits.map(|digits| *digits.as_bytes()).ok_or(
+                    "expected an Ed25519 public key of 64 hexadecimal digits, as `crossdock plugin sign --new` \
+                     prints it",
                 )
             });
             keys.extend(key.map(|key| (entry.key.clone(), key)));
@@ -133,6 +137,7 @@ fn limits(reader: &mut Reader<'_>, node: Option<&Node>) -> Option<GatewayLimits>
         header_timeout: 10 * SECOND,
         body_timeout: 30 * SECOND,
         connections: 4096,
+        requests: 2048,
         in_flight_max_bytes: 256 << 20,
         drain: 20 * SECOND,
     };
@@ -145,6 +150,7 @@ fn limits(reader: &mut Reader<'_>, node: Option<&Node>) -> Option<GatewayLimits>
         fields.or(reader, "body_timeout", limits.body_timeout, |r, n| between(r, n, SECOND, HOUR));
     limits.connections =
         fields.or(reader, "connections", limits.connections, |r, n| r.number(n, 1, 1_000_000));
+    limits.requests = fields.or(reader, "requests", limits.requests, |r, n| r.number(n, 1, 1_000_000));
     let in_flight = fields.get("in_flight");
     if let Some(entry) = in_flight {
         limits.in_flight_max_bytes =
@@ -186,6 +192,11 @@ fn issuer(reader: &mut Reader<'_>, entry: &Entry) -> Option<Issuer> {
     let jwks = fields.required(reader, "jwks", jwks);
     let leeway = fields.or(reader, "leeway", 30 * SECOND, |r, n| between(r, n, Duration::ZERO, 5 * MINUTE));
     let required_claims = fields.or(reader, "required_claims", Vec::new(), |r, n| r.list(n, Reader::string));
+    let certificate_bound_entry = fields.get("certificate_bound");
+    let certificate_bound = fields.or(reader, "certificate_bound", false, |r, n| r.boolean(n));
+    if let (true, Some(entry)) = (certificate_bound, certificate_bound_entry) {
+        reader.refers(Ask::ClientAuthority, "tls", entry.value.span);
+    }
     fields.end(reader);
     Some(Issuer {
         origin: reader.origin(entry.at),
@@ -196,6 +207,7 @@ fn issuer(reader: &mut Reader<'_>, entry: &Entry) -> Option<Issuer> {
         jwks: jwks?,
         leeway,
         required_claims,
+        certificate_bound,
     })
 }
 

@@ -12,12 +12,15 @@ use super::{
 use crate::words::Time;
 
 mod api;
+mod credential;
 mod data;
 mod delivery;
 mod estate;
 mod gateway;
+mod limits;
 mod lives;
 mod lock;
+mod ownership;
 mod partner;
 mod reader;
 pub(super) mod trial;
@@ -96,12 +99,15 @@ pub fn check(source: &Source, now: Time, check_schema: CheckSchema<'_>) -> (Opti
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     Api,
+    Certificate,
+    ClientAuthority,
     Issuer,
     KeyHash,
     Keys,
     Partner,
     Route,
     Schema,
+    SignatureKey,
     Subscription,
     Table,
     Target,
@@ -112,12 +118,15 @@ impl Ask {
     fn word(self) -> &'static str {
         match self {
             Self::Api => "API",
+            Self::Certificate => "credential with this certificate",
+            Self::ClientAuthority => "authority of clients",
             Self::Issuer => "issuer",
             Self::KeyHash => "credential with this key",
             Self::Keys => "file of keys",
             Self::Partner => "partner",
             Self::Route => "operation that answers",
             Self::Schema => "schema",
+            Self::SignatureKey => "credential with the key",
             Self::Subscription => "subscription",
             Self::Table => "table",
             Self::Target => "target",
@@ -141,6 +150,12 @@ impl References {
             }
             let known =
                 || self.declared.keys().filter(|(kind, _)| kind == ask).map(|(_, name)| name.as_str());
+            if *ask == Ask::ClientAuthority {
+                let finding = Finding::error("clients are not asked for a certificate")
+                    .help("name the authority of theirs in gateway.yaml: `tls: { …, client_ca: file:PATH }`");
+                report.push(finding.at(text, *span));
+                continue;
+            }
             let finding = Finding::error(format!("there is no {} `{}`", ask.word(), reader::clip(name)));
             // Comparing with every name is worth it only for findings that somebody will see.
             if report.is_full() {
@@ -168,6 +183,7 @@ struct Estate {
     apis: BTreeMap<crate::words::ApiName, super::checked::Api>,
     targets: BTreeMap<crate::words::TargetName, super::checked::Target>,
     subscriptions: BTreeMap<crate::words::SubscriptionName, super::checked::Subscription>,
+    ownership: BTreeMap<String, super::checked::Owned>,
     schemas: BTreeMap<String, Arc<str>>,
     tables: BTreeMap<String, Arc<super::checked::Table>>,
     lock: Option<BTreeMap<crate::words::MapperName, super::checked::Pin>>,
@@ -175,9 +191,31 @@ struct Estate {
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock } = self;
+        let Self {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        } = self;
         let gateway = gateway?;
-        Some(Checked { gateway, issuers, partners, apis, targets, subscriptions, schemas, tables, lock })
+        Some(Checked {
+            gateway,
+            issuers,
+            partners,
+            apis,
+            targets,
+            subscriptions,
+            ownership,
+            schemas,
+            tables,
+            lock,
+        })
     }
 }
 
@@ -233,7 +271,7 @@ fn read_files(
                 report.push(match suggestion(path) {
                     Some(help) => finding.help(help),
                     None => finding.help(
-                        "files are: gateway.yaml, issuers.yaml, mappers.lock, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
+                        "files are: gateway.yaml, issuers.yaml, mappers.lock, ownership.yaml, partners/*.yaml, apis/*.yaml, targets/*.yaml, \
                          subscriptions/*.yaml, schemas/**.json, tables/*.csv, keys/*.json",
                     ),
                 });
@@ -257,6 +295,7 @@ enum Room {
 enum Kind {
     Gateway,
     Issuers,
+    Ownership,
     Partner,
     Api,
     Target,
@@ -270,6 +309,7 @@ impl Room {
             None if path == "gateway.yaml" => Self::Yaml(Kind::Gateway),
             None if path == "mappers.lock" => Self::Lock,
             None if path == "issuers.yaml" => Self::Yaml(Kind::Issuers),
+            None if path == "ownership.yaml" => Self::Yaml(Kind::Ownership),
             Some(("partners", _)) if yaml => Self::Yaml(Kind::Partner),
             Some(("apis", _)) if yaml => Self::Yaml(Kind::Api),
             Some(("targets", _)) if yaml => Self::Yaml(Kind::Target),
@@ -294,7 +334,7 @@ fn suggestion(path: &str) -> Option<String> {
             )?;
             (near != folder).then(|| format!("did you mean `{near}/{rest}`?"))
         }
-        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock"])
+        None => nearest(path, ["gateway.yaml", "issuers.yaml", "mappers.lock", "ownership.yaml"])
             .map(|near| format!("did you mean `{near}`?")),
     }
 }
@@ -344,6 +384,7 @@ impl Estate {
                     gateway::issuers(reader, node).into_iter().map(|issuer| (issuer.name.clone(), issuer)),
                 );
             }
+            Kind::Ownership => self.ownership = ownership::ownership(reader, node),
             Kind::Partner => {
                 self.partners
                     .extend(partner::partner(reader, node, now).map(|item| (item.name.clone(), item)));

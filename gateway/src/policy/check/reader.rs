@@ -144,7 +144,7 @@ impl Reader<'_> {
             btree_map::Entry::Occupied(first) => {
                 let note = format!("the first is at {}", first.get());
                 let message = match ask {
-                    Ask::KeyHash | Ask::TokenRule => format!("a second {}", ask.word()),
+                    Ask::Certificate | Ask::KeyHash | Ask::TokenRule => format!("a second {}", ask.word()),
                     _ => format!("a second {} `{name}`", ask.word()),
                 };
                 self.push(Finding::error(message).note(note), span);

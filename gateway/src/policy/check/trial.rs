@@ -138,7 +138,7 @@ fn caller(reader: &mut Reader<'_>, node: &Node, checked: Option<&Checked>) -> Op
     let mut fields = reader.fields(node, node.span)?;
     let named = fields.get("partner");
     let credential = fields.get("credential");
-    let scopes = fields.or(reader, "scopes", Vec::new(), super::partner::scopes);
+    let scopes = fields.or(reader, "scopes", Vec::new(), super::credential::scopes);
     let issuer = fields.get("issuer");
     let claims = fields.get("claims");
     fields.end(reader);

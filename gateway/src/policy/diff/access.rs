@@ -1,6 +1,6 @@
 //! Who may call what, until when, how often, and with which documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -41,13 +41,40 @@ pub(super) fn compare(before: &Checked, after: &Checked, found: &mut Found) {
     found.things(("partners", "partner"), partners, |p| &p.origin, (Widens, Narrows), partner);
     let issuers = (&before.issuers, &after.issuers);
     found.things(("issuers", "issuer of tokens"), issuers, |i| &i.origin, (Widens, Narrows), issuer);
+    ownership(before, after, found);
+}
+
+/// Whose events of a type are: an owner more is wider, and so is a line less.
+fn ownership(before: &Checked, after: &Checked, found: &mut Found) {
+    let named = |kind: &String| format!("events of {kind}");
+    for (kind, new) in &after.ownership {
+        match before.ownership.get(kind) {
+            None => found.note(Narrows, named(kind), format!("only of {}", listed(&new.owners)), &new.origin),
+            Some(old) => {
+                let words = ("may also come from", "may no longer come from");
+                found.set(named(kind), words, (&set(&old.owners), &set(&new.owners)), &new.origin);
+            }
+        }
+    }
+    for (kind, old) in &before.ownership {
+        if !after.ownership.contains_key(kind) {
+            found.note(Widens, named(kind), "may come from everybody who may call", &old.origin);
+        }
+    }
 }
 
 /// One thing that a partner may do: partner, operation, version.
 type Access<'c> = (&'c str, String, &'c str);
 
-fn accesses(checked: &Checked) -> BTreeMap<Access<'_>, (&Operation, &Origin)> {
-    let mut all = BTreeMap::new();
+/// Under which conditions, one of which must hold; without any if one grant has none.
+struct Terms<'c> {
+    operation: &'c Operation,
+    origin: &'c Origin,
+    conditions: Option<BTreeSet<&'c str>>,
+}
+
+fn accesses(checked: &Checked) -> BTreeMap<Access<'_>, Terms<'_>> {
+    let mut all = BTreeMap::<_, Terms<'_>>::new();
     for api in checked.apis.values() {
         for grant in &api.grants {
             for operation in grant.operations.iter().filter_map(|name| api.operations.get(name)) {
@@ -57,7 +84,16 @@ fn accesses(checked: &Checked) -> BTreeMap<Access<'_>, (&Operation, &Origin)> {
                     if lives && operation.versions.contains_key(version) {
                         let id = format!("{}/{}", api.name, operation.name);
                         let key = (grant.partner.as_str(), id, version.as_str());
-                        all.entry(key).or_insert((operation, &grant.origin));
+                        let terms =
+                            Terms { operation, origin: &grant.origin, conditions: Some(BTreeSet::new()) };
+                        let terms = all.entry(key).or_insert(terms);
+                        match (&grant.when, &mut terms.conditions) {
+                            (None, _) => terms.conditions = None,
+                            (Some(when), Some(conditions)) => {
+                                conditions.insert(&*when.text);
+                            }
+                            (Some(_), None) => {}
+                        }
                     }
                 }
             }
@@ -68,20 +104,43 @@ fn accesses(checked: &Checked) -> BTreeMap<Access<'_>, (&Operation, &Origin)> {
 
 fn grants(before: &Checked, after: &Checked, found: &mut Found) {
     let (old, new) = (accesses(before), accesses(after));
-    for ((partner, id, version), (operation, origin)) in &new {
+    for ((partner, id, version), Terms { operation, origin, conditions }) in &new {
         match old.get(&(*partner, id.clone(), *version)) {
-            Some(_) => *found.same.entry("grants").or_default() += 1,
+            Some(before) if before.conditions == *conditions => {
+                *found.same.entry("grants").or_default() += 1;
+            }
+            Some(before) => {
+                let effect = match (&before.conditions, conditions) {
+                    (Some(_), None) => Widens,
+                    (None, Some(_)) => Narrows,
+                    (Some(old), Some(new)) if new.is_superset(old) => Widens,
+                    (Some(old), Some(new)) if new.is_subset(old) => Narrows,
+                    _ => Changes,
+                };
+                found.note(effect, partner, format!("may call {id} {version} {}", terms(conditions)), origin);
+            }
             None => {
-                let what = format!("may now call {} {} ({id} {version})", operation.method, operation.path);
+                let mut what =
+                    format!("may now call {} {} ({id} {version})", operation.method, operation.path);
+                if conditions.is_some() {
+                    what = format!("{what} {}", terms(conditions));
+                }
                 found.note(Widens, partner, what, origin);
             }
         }
     }
-    for ((partner, id, version), (operation, origin)) in &old {
+    for ((partner, id, version), Terms { operation, origin, .. }) in &old {
         if !new.contains_key(&(*partner, id.clone(), *version)) {
             let what = format!("may no longer call {} {} ({id} {version})", operation.method, operation.path);
             found.note(Narrows, partner, what, origin);
         }
+    }
+}
+
+fn terms(conditions: &Option<BTreeSet<&str>>) -> String {
+    match conditions {
+        None => "without a condition".to_owned(),
+        Some(all) => format!("when {}", all.iter().copied().collect::<Vec<_>>().join(" or ")),
     }
 }
 
@@ -270,6 +329,17 @@ fn schema(subject: &str, before: &Checked, after: &Checked, old: &Binding, new: 
 
 pub(super) fn limits(subject: &str, old: &Limits, new: &Limits, rule: &Origin, found: &mut Found) {
     if old == new {
+        return;
+    }
+    if (&old.quotas, old.shadow) != (&new.quotas, new.shadow) {
+        let effect = match (old.shadow, new.shadow) {
+            (false, true) => Widens,
+            (true, false) => Narrows,
+            _ if new.quotas.is_empty() => Widens,
+            _ if old.quotas.is_empty() => Narrows,
+            _ => Changes,
+        };
+        found.note(effect, subject, format!("{} → {}", units::limits(old), units::limits(new)), rule);
         return;
     }
     // Requests in a second of the long run, the burst, and what may be under way; nothing is without end.

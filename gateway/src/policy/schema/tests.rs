@@ -124,9 +124,9 @@ fn the_schemas_know_exactly_the_keys_that_the_checker_asks_for() {
         let schema = of(kind).unwrap();
         let mut all = BTreeSet::new();
         places(&schema, "", &mut all);
-        // Shared parts are tried where they are used.
-        let untried: Vec<_> =
-            all.difference(&seen[kind]).filter(|place| !place.starts_with("/$defs")).collect();
+        // Shared parts are tried where they are used; ownership.yaml has no keys of ours.
+        let seen = seen.remove(kind).unwrap_or_default();
+        let untried: Vec<_> = all.difference(&seen).filter(|place| !place.starts_with("/$defs")).collect();
         assert!(untried.is_empty(), "tests/policy/everything does not try {untried:?} of {kind}");
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         if element == 0 || element > entry.element_count {
             return entry.span;
         }
-        let span = self.document.elements[(entry.first_element + element) as usize];
+        let span = self.document.elements[(entry.first_element + element) as usize].span;
         match component {
             0 => span,
             component => self.component(span, component as usize).unwrap_or(span),
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         if element > entry.element_count {
             return String::new();
         }
-        let span = self.document.elements[(entry.first_element + element) as usize];
+        let span = self.document.elements[(entry.first_element + element) as usize].span;
         self.document.text(span, entry.interchange).into_owned()
     }
 
@@ -151,15 +151,15 @@ impl<'a> Reader<'a> {
         if element > entry.element_count {
             return &[];
         }
-        let span = self.document.elements[(entry.first_element + element) as usize];
+        let span = self.document.elements[(entry.first_element + element) as usize].span;
         let bytes = self.document.slice(span);
         bytes.split(|byte| *byte == self.service.component).nth(component - 1).unwrap_or_default()
     }
 
     pub(super) fn excerpt(&self, segment: u32, element: u32) -> String {
         let entry = self.document.segments[segment as usize];
-        let span = self.document.elements[(entry.first_element + element.min(entry.element_count)) as usize];
-        clip(&String::from_utf8_lossy(self.document.slice(span)))
+        let found = self.document.elements[(entry.first_element + element.min(entry.element_count)) as usize];
+        clip(&String::from_utf8_lossy(self.document.slice(found.span)))
     }
 }
 

@@ -11,10 +11,13 @@ use super::view::{Interchange, Message};
 #[derive(Debug)]
 pub struct Document<'a> {
     pub(super) bytes: &'a [u8],
-    /// Whether the whole document is UTF-8, whatever its syntax identifiers say.
-    pub(super) is_utf8: bool,
+    /// The whole document as text when it is UTF-8, whatever its syntax identifiers say, so that values need no second
+    /// check.
+    pub(super) text: Option<&'a str>,
     pub(super) segments: Vec<SegmentEntry>,
-    pub(super) elements: Vec<Span>,
+    pub(super) elements: Vec<ElementEntry>,
+    /// The components of each element's first repetition.
+    pub(super) components: Vec<Span>,
     pub(super) interchanges: Vec<InterchangeEntry>,
     pub(super) groups: Vec<GroupEntry>,
     pub(super) messages: Vec<MessageEntry>,
@@ -25,6 +28,16 @@ pub struct Document<'a> {
 pub(super) struct Span {
     pub start: u32,
     pub end: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ElementEntry {
+    pub span: Span,
+    /// Its first component, and how many there are before it is repeated.
+    pub first: u32,
+    pub count: u32,
+    /// Nothing in it is released, and no line breaks: the bytes are the value.
+    pub plain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,16 +113,25 @@ impl<'a> Document<'a> {
         &self.bytes[span.start as usize..span.end as usize]
     }
 
+    /// The text of bytes that are a value as they stand.
+    pub(super) fn plain(&self, span: Span, interchange: u32) -> Cow<'a, str> {
+        let text = self.text.and_then(|text| text.get(span.start as usize..span.end as usize));
+        let charset = || self.interchanges[interchange as usize].charset;
+        text.map_or_else(|| charset().decode(self.slice(span)), Cow::Borrowed)
+    }
+
     /// The text of raw bytes: released characters stand for themselves, line breaks from wrapping are left out.
     pub(super) fn text(&self, span: Span, interchange: u32) -> Cow<'a, str> {
         let entry = &self.interchanges[interchange as usize];
-        let charset = if self.is_utf8 { Charset::Utf8 } else { entry.charset };
         let bytes = self.slice(span);
-        let release = entry.service.release;
-        let plain = |byte: &u8| Some(*byte) != release && !matches!(byte, b'\r' | b'\n');
-        if bytes.iter().all(plain) {
-            return charset.decode(bytes);
+        // A control character that never stands in a value takes the place of a release character that there is not.
+        let release = entry.service.release.unwrap_or(b'\n');
+        if !bytes.iter().any(|byte| *byte == release || matches!(byte, b'\r' | b'\n')) {
+            let text = self.text.and_then(|text| text.get(span.start as usize..span.end as usize));
+            return text.map_or_else(|| entry.charset.decode(bytes), Cow::Borrowed);
         }
+        let charset = if self.text.is_some() { Charset::Utf8 } else { entry.charset };
+        let release = entry.service.release;
         let mut kept = Vec::with_capacity(bytes.len());
         let mut rest = bytes.iter();
         while let Some(byte) = rest.next() {
@@ -120,6 +142,39 @@ impl<'a> Document<'a> {
             }
         }
         Cow::Owned(charset.decode(&kept).into_owned())
+    }
+}
+
+/// An element that is being read.
+struct Open {
+    start: usize,
+    /// Where its open component begins.
+    component: usize,
+    first: u32,
+    plain: bool,
+    /// The first repetition is over.
+    repeats: bool,
+}
+
+impl Open {
+    fn at(start: usize, document: &Document<'_>) -> Self {
+        let first = document.components.len() as u32;
+        Self { start, component: start, first, plain: true, repeats: false }
+    }
+
+    fn end_component(&mut self, at: usize, document: &mut Document<'_>) {
+        if !self.repeats {
+            document.components.push(Span { start: self.component as u32, end: at as u32 });
+        }
+        self.component = at + 1;
+    }
+
+    fn end(mut self, at: usize, document: &mut Document<'_>) {
+        self.end_component(at, document);
+        let (first, plain) = (self.first, self.plain);
+        let count = document.components.len() as u32 - first;
+        let span = Span { start: self.start as u32, end: at as u32 };
+        document.elements.push(ElementEntry { span, first, count, plain });
     }
 }
 
@@ -142,9 +197,10 @@ impl<'a> Reader<'a> {
         }
         let document = Document {
             bytes,
-            is_utf8: core::str::from_utf8(bytes).is_ok(),
+            text: core::str::from_utf8(bytes).ok(),
             segments: Vec::with_capacity(bytes.len() / 24),
-            elements: Vec::with_capacity(bytes.len() / 6),
+            elements: Vec::with_capacity(bytes.len() / 8),
+            components: Vec::with_capacity(bytes.len() / 6),
             interchanges: Vec::new(),
             groups: Vec::new(),
             messages: Vec::new(),
@@ -216,40 +272,46 @@ impl<'a> Reader<'a> {
         let service = self.service;
         let start = self.at;
         let first_element = self.document.elements.len() as u32;
-        let mut element_start = start;
+        let mut open = Open::at(start, &self.document);
         let mut at = start;
         let mut released = false;
         while at < bytes.len() {
             let byte = bytes[at];
             if released {
                 released = false;
-            } else if service.release == Some(byte) {
-                released = true;
+            } else if byte == service.element {
+                open.end(at, &mut self.document);
+                open = Open::at(at + 1, &self.document);
+            } else if byte == service.component {
+                open.end_component(at, &mut self.document);
             } else if byte == service.terminator {
                 break;
-            } else if byte == service.element {
-                self.document.elements.push(Span { start: element_start as u32, end: at as u32 });
-                element_start = at + 1;
+            } else if service.release == Some(byte) {
+                released = true;
+                open.plain = false;
+            } else if service.repetition == Some(byte) {
+                open.end_component(at, &mut self.document);
+                open.repeats = true;
             }
+            open.plain &= !matches!(byte, b'\r' | b'\n');
             at += 1;
         }
         let terminated = at < bytes.len();
         let mut end = at;
         if !terminated {
             // The last segment without its terminator: what pads the end of the file is not its value.
-            while end > element_start
-                && (bytes[end - 1].is_ascii_whitespace() || matches!(bytes[end - 1], 0 | 0x1A))
-            {
+            let pads = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, 0 | 0x1A);
+            while end > open.component && pads(bytes[end - 1]) {
                 end -= 1;
             }
         }
-        self.document.elements.push(Span { start: element_start as u32, end: end as u32 });
+        open.end(end, &mut self.document);
         self.at = at + usize::from(terminated);
 
         let tag = self.document.elements[first_element as usize];
         // A tag may say how it is nested: `LIN:1:2`.
         let tag =
-            self.document.slice(tag).split(|byte| *byte == service.component).next().unwrap_or_default();
+            self.document.slice(tag.span).split(|byte| *byte == service.component).next().unwrap_or_default();
         let named = tag.len() == 3
             && tag[0].is_ascii_uppercase()
             && tag.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());

@@ -48,6 +48,7 @@ pub struct Element<'d> {
     document: &'d Document<'d>,
     span: Span,
     interchange: u32,
+    plain: bool,
 }
 
 /// One component of an element.
@@ -299,8 +300,8 @@ impl<'d> Segment<'d> {
         if n == 0 || n > self.element_count() {
             return None;
         }
-        let span = self.document.elements[self.entry.first_element as usize + n];
-        Some(Element { document: self.document, span, interchange: self.entry.interchange })
+        let entry = self.document.elements[self.entry.first_element as usize + n];
+        Some(self.piece(entry.span, entry.plain))
     }
 
     /// The elements in their order, the tag not among them.
@@ -311,7 +312,16 @@ impl<'d> Segment<'d> {
 
     /// Component `c` of the first repetition of element `n`, if it was sent.
     pub fn component(&self, n: usize, c: usize) -> Option<Component<'d>> {
-        self.element(n)?.repetitions().next()?.components().nth(c.checked_sub(1)?)
+        if n == 0 || n > self.element_count() {
+            return None;
+        }
+        let entry = self.document.elements[self.entry.first_element as usize + n];
+        let place = u32::try_from(c.checked_sub(1)?).ok().filter(|place| *place < entry.count)?;
+        Some(self.piece(self.document.components[(entry.first + place) as usize], entry.plain))
+    }
+
+    fn piece(&self, span: Span, plain: bool) -> Element<'d> {
+        Element { document: self.document, span, interchange: self.entry.interchange, plain }
     }
 
     /// The value of component `c` of element `n`, without the blanks around it; empty when it was not sent.
@@ -353,12 +363,20 @@ impl<'d> Element<'d> {
 
     /// The text, with its blanks, released characters standing for themselves.
     pub fn text(&self) -> Cow<'d, str> {
-        self.document.text(self.span, self.interchange)
+        match self.plain {
+            true => self.document.plain(self.span, self.interchange),
+            false => self.document.text(self.span, self.interchange),
+        }
     }
 
     /// The text without the blanks around it, which pad and mean nothing.
     pub fn value(&self) -> Cow<'d, str> {
+        let padded = |text: &str| {
+            let pads = |byte: Option<&u8>| byte.is_some_and(|byte| *byte <= b' ' || *byte > 127);
+            pads(text.as_bytes().first()) || pads(text.as_bytes().last())
+        };
         match self.text() {
+            text if !padded(&text) => text,
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         }
@@ -410,5 +428,9 @@ pub(super) fn pieces(
 }
 
 fn name_of(entry: &SegmentEntry) -> &str {
-    core::str::from_utf8(&entry.name).unwrap_or_default().trim()
+    // A tag has three letters, or there is none.
+    match entry.name[0] {
+        b' ' => "",
+        _ => core::str::from_utf8(&entry.name).unwrap_or_default(),
+    }
 }

@@ -25,19 +25,17 @@ impl Report<'_> {
         event.order_key("shipment", &self.shipment).occurred_at(&status.time)
     }
 
-    /// What the heading, the loop and the status itself say, in this order.
+    /// What the heading, the loops around it, its own and the status itself say, in this order.
     fn said_of(&self, open: &Loop<'_>, status: &Status<'_>) -> Facts {
         let mut facts = self.heading.clone();
-        for more in [open.facts.clone(), status.facts.clone()] {
-            facts.references.extend(more.references);
-            facts.parties.list.extend(more.parties.list);
-            facts.notes.extend(more.notes);
-            facts.dates.extend(more.dates);
-            facts.temperature = more.temperature.or(facts.temperature);
-            facts.totals = more.totals.or(facts.totals);
-            facts.equipment.extend(more.equipment);
-            facts.left.merge(more.left);
+        let mut around = Vec::new();
+        let mut parent = open.parent;
+        while let Some(index) = parent {
+            around.push(&self.loops[index].facts);
+            parent = self.loops[index].parent;
         }
+        let own = [&open.facts, &open.below, &status.facts];
+        around.into_iter().rev().chain(own).for_each(|more| facts.merge(more.clone()));
         facts.equipment.splice(0..0, status.equipment.clone());
         // Seals without a trailer of their own are those of the status's.
         if let [first, second] = facts.equipment.as_mut_slice()
@@ -65,7 +63,7 @@ impl Report<'_> {
             ("status", Some(said.code)),
             ("reason", Some(said.reason)),
             ("time", Some(moment.concat())),
-            ("stop", open.stop.clone()),
+            ("stop", self.stop_of(open)),
             ("place", status.place.as_ref().and_then(city_and_state)),
             ("equipment", equipment.map(|equipment| equipment.value.clone())),
             ("package", package.map(str::to_owned)),
@@ -89,7 +87,7 @@ impl Report<'_> {
             reading.take(2);
         }
         reading.leave("AT7", &mut facts.left);
-        facts.left.value("stop", &open.stop);
+        facts.left.value("stop", &self.stop_of(open));
         let signed_by = open.signed_by.clone();
         ShipmentDelivered {
             shipment: self.shipment.clone(),
@@ -127,7 +125,7 @@ impl Report<'_> {
             references: facts.references,
             happened: Time { classifier: Some(classifier), ..status.time.clone() },
             place: status.place.clone(),
-            stop: open.stop.clone(),
+            stop: self.stop_of(open),
             parties: facts.parties.list,
             carrier: self.own_carrier(),
             equipment: facts.equipment,
@@ -136,6 +134,12 @@ impl Report<'_> {
             extensions: facts.left.into_extensions(),
             ..ShipmentMilestone::default()
         }
+    }
+
+    /// The stop that a loop names, or one around it.
+    fn stop_of(&self, open: &Loop<'_>) -> Option<String> {
+        let around = || self.stop_of(&self.loops[open.parent?]);
+        open.stop.clone().or_else(around)
     }
 
     fn own_carrier(&self) -> Option<Carrier> {

@@ -79,8 +79,19 @@ pub fn equipment(sheet: &mut Sheet, kept: &Kept<'_>, equipment: &[Equipment]) {
             values[21] = piece.type_code.clone().unwrap_or_default();
             sheet.row(kept, &format!("N7*{number}"), "N7", values);
         }
-        for seals in piece.seals.chunks(4) {
-            sheet.row(kept, "M7", "M7", seals);
+        seals(sheet, kept, &piece.seals);
+    }
+}
+
+/// M7, four seals at a time; one of which something was kept begins another.
+pub fn seals(sheet: &mut Sheet, kept: &Kept<'_>, seals: &[String]) {
+    let key = |seal: &String| format!("M7*{seal}");
+    let mut from = 0;
+    for to in 1..=seals.len() {
+        let goes_on = to < seals.len() && to - from < 4 && !kept.has(&key(&seals[to]));
+        if !goes_on {
+            sheet.row(kept, &key(&seals[from]), "M7", &seals[from..to]);
+            from = to;
         }
     }
 }
@@ -124,8 +135,6 @@ pub fn weights(sheet: &mut Sheet, kept: &Kept<'_>, totals: Option<&Totals>) -> R
     {
         return Ok(());
     }
-    let value =
-        |quantity: Option<&Quantity>| quantity.map_or("", |quantity| quantity.value.as_str()).to_owned();
     let values = [
         String::new(),
         weight_letter(totals.weight.as_ref(), "/totals/weight")?,
@@ -139,6 +148,11 @@ pub fn weights(sheet: &mut Sheet, kept: &Kept<'_>, totals: Option<&Totals>) -> R
     Ok(())
 }
 
+/// The number of a quantity; empty where there is none.
+pub fn value(quantity: Option<&Quantity>) -> String {
+    quantity.map_or("", |quantity| quantity.value.as_str()).to_owned()
+}
+
 /// A measure without its kind.
 pub fn quantity(measure: &Measure) -> Quantity {
     let Measure { value, unit, source_unit, .. } = measure.clone();
@@ -147,7 +161,7 @@ pub fn quantity(measure: &Measure) -> Quantity {
 
 /// Element 188 of a weight.
 pub fn weight_letter(weight: Option<&Quantity>, at: &str) -> Result<String, Refusal> {
-    letter(weight, at, &["L", "K", "G"], tables::weight_unit)
+    letter(weight, at, &["L", "K", "G", "E", "S", "T", "O"], tables::weight_unit)
 }
 
 /// Element 184 of a volume.
@@ -164,10 +178,8 @@ fn letter(
 ) -> Result<String, Refusal> {
     let Some(quantity) = quantity else { return Ok(String::new()) };
     let known = quantity.unit.as_deref();
-    let own = quantity
-        .source_unit
-        .as_deref()
-        .filter(|own| own.len() <= 2 && known.is_some() && meaning(own) == known);
+    let own =
+        quantity.source_unit.as_deref().filter(|own| is_code(own) && own.len() <= 2 && meaning(own) == known);
     let found =
         own.or_else(|| letters.iter().copied().find(|letter| known.is_some() && meaning(letter) == known));
     match (found, known) {
@@ -196,24 +208,46 @@ pub fn stops(
     for (index, stop) in stops.iter().enumerate() {
         let kept =
             left.and_then(|left| left.get((index + 1).to_string())).map(Kept::of_value).unwrap_or_default();
-        let units =
-            stop.totals.as_ref().and_then(|totals| totals.units.as_ref()).filter(|units| has_unit(units));
-        let (count, code) = match units {
-            Some(units) => (units.value.as_str(), unit(units, &format!("/stops/{index}/totals/units"))?),
-            None => ("", String::new()),
+        // A 204 has an AT8 for weights; the others have room for them in S5 alone.
+        let is_tender = remark == "NTE";
+        let nothing = Totals::default();
+        let totals = stop.totals.as_ref().unwrap_or(&nothing);
+        let units = totals.units.as_ref().filter(|units| has_unit(units) || !is_tender);
+        let code = units.map(|units| unit(units, &format!("/stops/{index}/totals/units"))).transpose()?;
+        let (weight, volume) = match is_tender {
+            true => (None, None),
+            false => (totals.weight.as_ref(), totals.volume.as_ref()),
         };
-        sheet.row(&kept, "S5", "S5", [&*stop.number, &stops::code(stop), "", "", count, &code]);
+        let values = [
+            stop.number.clone(),
+            stops::code(stop),
+            value(weight),
+            weight_letter(weight, "/stops/totals/weight")?,
+            value(units),
+            code.unwrap_or_default(),
+            value(volume),
+            volume_letter(volume, "/stops/totals/volume")?,
+        ];
+        sheet.row(&kept, "S5", "S5", values);
         references(sheet, &kept, &stop.references, refer, &[]);
         dates(sheet, &kept, &stop.dates);
-        weights(sheet, &kept, stop.totals.as_ref())?;
+        if is_tender {
+            weights(sheet, &kept, stop.totals.as_ref())?;
+        }
+        let of_stop = |line: &&Line| stop.lines.contains(&line.number) || (index == 0 && !named(line));
+        let (lading, others): (Vec<&Line>, Vec<&Line>) =
+            lines.iter().filter(of_stop).partition(|line| goods::is_lading(line));
+        // Mere packages stand before the party, and what is described after it.
+        for line in lading {
+            goods::line(sheet, line)?;
+        }
         notes(sheet, &kept, &stop.notes, remark);
         sheet.kept_segments(&kept, &[]);
         match (stop.parties.as_slice(), &stop.place) {
             ([], Some(place)) => sheet.parties(&kept, &[party(place, stop)], "G61"),
             (parties, _) => sheet.parties(&kept, parties, "G61"),
         }
-        let of_stop = |line: &&Line| stop.lines.contains(&line.number) || (index == 0 && !named(line));
-        for line in lines.iter().filter(of_stop) {
+        for line in others {
             goods::line(sheet, line)?;
         }
     }

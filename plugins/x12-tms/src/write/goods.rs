@@ -5,7 +5,7 @@ use crossdock_mapper::{Diagnostic, Location, Refusal};
 use crossdock_x12::tables::{PRODUCTS, product_code};
 use crossdock_x12::{Kept, Sheet, clean, text, unit};
 
-use super::common::{self, volume_letter, weight_letter};
+use super::common::{self, value, volume_letter, weight_letter};
 use crate::tables::{WEIGHTS, code_of};
 
 /// Schemes of commodity codes, which L5 holds, with their qualifiers (element 23).
@@ -25,6 +25,14 @@ pub fn line(sheet: &mut Sheet, line: &Line) -> Result<(), Refusal> {
     goods.hazards(sheet);
     sheet.kept_segments(&goods.kept, &[]);
     Ok(())
+}
+
+/// Whether a LAD alone says what a line is.
+pub fn is_lading(line: &Line) -> bool {
+    Goods::of(line).is_ok_and(|goods| {
+        let is_described = goods.commodity.is_some() || goods.kept.has("L5") || !line.hazards.is_empty();
+        goods.has_lading() && !goods.is_order() && !is_described
+    })
 }
 
 /// A line, and which of the segments say what of it.
@@ -56,13 +64,19 @@ impl<'l> Goods<'l> {
     fn of(line: &'l Line) -> Result<Self, Refusal> {
         let source = |ordered: &&Quantity| ordered.source_unit.as_deref().map_or(0, str::len);
         let ordered = line.ordered.as_ref();
-        let counted = ordered.filter(|ordered| ordered.unit.is_some() || source(ordered) == 2);
+        let kept = Kept::of(&line.extensions);
+        let of_order = has_order(line) || kept.has("OID");
+        let counts = |ordered: &&Quantity| {
+            ordered.unit.is_some() || source(ordered) == 2 || (of_order && source(ordered) == 0)
+        };
+        let counted = ordered.filter(counts);
         let others = ordered.filter(|_| counted.is_none());
         let form = others.filter(|ordered| source(ordered) == 3);
         let described = line.notes.iter().filter(|note| note.kind.as_deref() == Some("description"));
         let is_product = |identifier: &&Identifier| {
             PRODUCTS.iter().any(|(_, scheme)| *scheme == identifier.scheme)
                 || identifier.scheme.starts_with("x12-")
+                || identifier.scheme == "other"
         };
         let commodity = line.item.identifiers.iter().find_map(|identifier| {
             let listed = COMMODITIES.iter().find(|(_, scheme)| *scheme == identifier.scheme)?;
@@ -70,7 +84,7 @@ impl<'l> Goods<'l> {
         });
         Ok(Self {
             line,
-            kept: Kept::of(&line.extensions),
+            kept,
             counted,
             packed: form.and_then(|form| Some((form, form.source_unit.as_deref()?))),
             loose: others.filter(|_| form.is_none()),
@@ -88,14 +102,7 @@ impl<'l> Goods<'l> {
     }
 
     fn is_order(&self) -> bool {
-        let of_order = |source: &str| OF_ORDER.contains(&source);
-        self.counted.is_some()
-            || self.kept.has("OID")
-            || self
-                .line
-                .references
-                .iter()
-                .any(|reference| reference.source_kind.as_deref().is_some_and(of_order))
+        self.counted.is_some() || self.kept.has("OID") || has_order(self.line)
     }
 
     fn has_lading(&self) -> bool {
@@ -181,7 +188,7 @@ impl<'l> Goods<'l> {
         }
         for more in words.iter().skip(1) {
             let number = self.kept.get("L5/1").unwrap_or_default();
-            sheet.row(&Kept::default(), "L5", "L5", [number, &clean(more)]);
+            sheet.row(&self.kept, "L5", "L5", [number, &clean(more)]);
         }
     }
 
@@ -227,6 +234,12 @@ impl<'l> Goods<'l> {
     }
 }
 
+/// Whether a line names the order that it belongs to.
+fn has_order(line: &Line) -> bool {
+    let of_order = |source: &str| OF_ORDER.contains(&source);
+    line.references.iter().any(|reference| reference.source_kind.as_deref().is_some_and(of_order))
+}
+
 impl Measures {
     fn of(measures: &[Measure]) -> Result<Self, Refusal> {
         let find = |is: fn(&str) -> bool| measures.iter().find(|measure| is(&measure.kind));
@@ -241,8 +254,4 @@ impl Measures {
             volume: [volume_letter(volume.as_ref(), at)?, value(volume.as_ref())],
         })
     }
-}
-
-fn value(quantity: Option<&Quantity>) -> String {
-    quantity.map_or("", |quantity| quantity.value.as_str()).to_owned()
 }

@@ -1,11 +1,11 @@
 //! 210 from `freight.invoiced`.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Quantity, Stop};
+use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Line, Quantity, Stop};
 use crossdock_x12::{Kept, Sheet, clean, mode_code, scac, text};
 
 use super::common::{
-    dates, equipment, kept_list, leading, missing, notes, own_code, quantity, references, stops,
+    dates, equipment, kept_list, leading, missing, notes, own_code, quantity, references, stops, value,
     volume_letter, weight_letter,
 };
 use crate::money::{cents, opposite};
@@ -35,7 +35,8 @@ pub fn sheet(invoice: &Invoice, refer: &str) -> Result<Sheet, Refusal> {
     equipment(&mut sheet, &kept, &invoice.equipment);
     sheet.kept_segments(&kept, &["L3"]);
     let kept_stops: Vec<Stop> = kept_list(&invoice.extensions, "stops");
-    stops(&mut sheet, &invoice.extensions, "stops_left", &kept_stops, &[], (refer, "K1"))?;
+    let goods: Vec<Line> = kept_list(&invoice.extensions, "stops_goods");
+    stops(&mut sheet, &invoice.extensions, "stops_left", &kept_stops, &goods, (refer, "K1"))?;
     for (index, line) in invoice.lines.iter().enumerate() {
         self::line(&mut sheet, line, index, refer)?;
     }
@@ -99,26 +100,26 @@ fn line(sheet: &mut Sheet, line: &InvoiceLine, index: usize, refer: &str) -> Res
     let mut words = said.item.description.iter().chain(
         said.notes.iter().filter(|note| note.kind.as_deref() == Some("description")).map(|note| &note.text),
     );
-    let commodity = said.item.identifiers.iter().find_map(|one| {
-        let qualifier = match &*one.scheme {
-            "nmfc" => "N",
-            "stcc" => "T",
-            "commodity" => "",
-            _ => return None,
-        };
-        Some((&*one.value, qualifier))
+    let mut commodities = said.item.identifiers.iter().filter_map(|one| match &*one.scheme {
+        "nmfc" => Some([&*one.value, "N"]),
+        "stcc" => Some([&*one.value, "T"]),
+        "commodity" => Some([&*one.value, ""]),
+        _ => None,
     });
-    let (code, qualifier) = commodity.unwrap_or_default();
-    sheet.row(&kept, "L5", "L5", [&*number, &text(&words.next().cloned()), code, qualifier]);
-    for more in words {
-        sheet.row(&Kept::default(), "L5", "L5", [&*number, &clean(more)]);
+    // The first L5 is there whatever it says.
+    for nth in 0.. {
+        let (word, commodity) = (words.next(), commodities.next());
+        if nth > 0 && word.is_none() && commodity.is_none() {
+            break;
+        }
+        let [code, qualifier] = commodity.unwrap_or_default();
+        sheet.row(&kept, "L5", "L5", [&*number, &text(&word.cloned()), code, qualifier]);
     }
     quantities(sheet, &kept, line, &number)?;
     for (nth, charge) in line.charges.iter().enumerate() {
         let at = format!("/lines/{index}/charges/{nth}");
-        let key = if nth == 0 { "L1".to_owned() } else { format!("L1[{}]", nth + 1) };
         let values = charge_values(charge, &number, &at)?;
-        sheet.row(&kept, &key, "L1", values);
+        sheet.row(&kept, "L1", "L1", values);
     }
     sheet.kept_segments(&kept, &[]);
     for note in said.notes.iter().filter(|note| note.kind.is_none()) {
@@ -181,8 +182,6 @@ fn quantities(sheet: &mut Sheet, kept: &Kept<'_>, line: &InvoiceLine, number: &s
     let own = |quantity: Option<&Quantity>| {
         quantity.and_then(|quantity| quantity.source_unit.clone()).unwrap_or_default()
     };
-    let value =
-        |quantity: Option<&Quantity>| quantity.map_or("", |quantity| quantity.value.as_str()).to_owned();
     let (weight_quantity, volume_quantity) = (weight.map(quantity), volume.map(quantity));
     let values = [
         number.to_owned(),

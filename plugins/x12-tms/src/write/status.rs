@@ -7,7 +7,7 @@ use crossdock_mapper::{Diagnostic, Location, Refusal};
 use crossdock_x12::{Kept, Sheet, clean, mode_code, moment, scac};
 
 use super::common::{
-    dates, kept_list, kept_value, leading, missing, notes, own_code, references, temperature, weights,
+    dates, kept_list, kept_value, leading, missing, notes, own_code, references, seals, temperature, weights,
 };
 use crate::tables::{EQUIPMENT, code_of, status, status_code};
 
@@ -60,7 +60,7 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
         !(reference.kind == "pro" && reference.value == pro && !has_segment(reference))
     };
     let others: Vec<Reference> = milestone.references.iter().filter(own).cloned().collect();
-    references(&mut sheet, &kept, &others, "L11", &["B10/1", "PRF/1", "OID/1", "OID/2"]);
+    references(&mut sheet, &kept, &others, "L11", &["B10/1", "PRF/1", "PRF", "OID/1", "OID/2"]);
     notes(&mut sheet, &kept, &milestone.notes, "K1");
     if let Some(name) = signed_by.filter(|_| !kept.has("NM1")) {
         sheet.row(&Kept::default(), "K1", "K1", [clean(&format!("SIGNED BY {name}"))]);
@@ -94,9 +94,9 @@ fn sheet(milestone: &ShipmentMilestone, codes: [&str; 4], signed_by: Option<&str
     if let Some(stop) = &milestone.stop {
         sheet.row(&kept, "L11*QN", "L11", [stop, "QN"]);
     }
+    weights(&mut sheet, &kept, milestone.totals.as_ref())?;
     sheet.kept_segments(&kept, &[]);
     orders(&mut sheet, &kept, &milestone.references);
-    weights(&mut sheet, &kept, milestone.totals.as_ref())?;
     Ok(sheet)
 }
 
@@ -163,8 +163,6 @@ fn equipment(
     if !number.is_empty() || !kind.is_empty() || kept.has("MS2") {
         sheet.row(kept, "MS2", "MS2", [scac, number, &kind]);
     }
-    for seals in piece.seals.chunks(4) {
-        sheet.row(kept, "M7", "M7", seals);
-    }
+    seals(sheet, kept, &piece.seals);
     Ok(())
 }
