@@ -113,11 +113,15 @@ fn deep_and_long_documents_are_refused() {
     for document in [
         "[".repeat(1_000_000),
         format!("{{\"x\":{}", "[".repeat(1_000_000)),
-        "\u{feff}{}".to_owned(),
         String::new(),
     ] {
         assert_eq!(read(document.as_bytes()).unwrap_err().0[0].code, "not-understood");
     }
+}
+
+#[test]
+fn a_byte_order_mark_is_read_over() {
+    assert_eq!(read("\u{feff}{}".as_bytes()).unwrap_err().0[0].code, "missing");
 }
 
 /// A confirmation with that many lines.
