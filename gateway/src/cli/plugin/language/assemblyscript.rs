@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain, javascript::node, machine, run_compiler,
+    Job, Machine, Made, Missing, Room, Sources, Template, Toolchain,
+    javascript::{node, with_node},
+    run_compiler,
     tools::FromNpm,
 };
 
@@ -80,22 +82,10 @@ impl Room for AssemblyScript {
         progress: &dyn Fn(&str),
     ) -> Result<Box<dyn Toolchain>, Missing> {
         let mut tried = Vec::new();
-        let node = new_node(machine).or_else(|why| {
-            tried.push(format!("node: {why}"));
-            let installed = machine::install(machine, &["nodejs", "npm"], progress);
-            installed.and_then(|()| new_node(machine)).map_err(|why| {
-                tried.push(format!("installing Debian's packages: {why}"));
-            })
-        });
-        if let Ok(node) = node {
-            let folder = TOOLS.folder(tools);
-            if machine.exists(&folder) {
-                return Ok(Box::new(Tools { folder, node }));
-            }
-            match TOOLS.fetch(machine, tools, progress) {
-                Ok(folder) => return Ok(Box::new(Tools { folder, node })),
-                Err(why) => tried.push(format!("fetching AssemblyScript from npm: {why}")),
-            }
+        let title = "AssemblyScript";
+        let found = with_node(&TOOLS, title, new_node, machine, tools, progress, &mut tried);
+        if let Some((folder, node)) = found {
+            return Ok(Box::new(Tools { folder, node }));
         }
         let help = format!("install Node.js {OLDEST_NODE} or newer with npm by https://nodejs.org");
         Err(Missing { what: "AssemblyScript to WASI preview 1", tried, help })

@@ -84,7 +84,8 @@ impl Room for JavaScript {
         progress: &dyn Fn(&str),
     ) -> Result<Box<dyn Toolchain>, Missing> {
         let mut tried = Vec::new();
-        match find(machine, tools, progress, &mut tried) {
+        let title = "esbuild and componentize-qjs";
+        match with_node(&TOOLS, title, node, machine, tools, progress, &mut tried) {
             Some((folder, node)) => Ok(Box::new(Tools { folder, node, main: self.main() })),
             None => Err(Missing {
                 what: "JavaScript to a component",
@@ -115,36 +116,34 @@ impl JavaScript {
     }
 }
 
-fn find(
+/// The compilers of an npm lock file with the Node.js that runs them, installed and fetched where they are not there. What was
+/// in vain is told in `tried`.
+pub(super) fn with_node(
+    compilers: &FromNpm,
+    title: &str,
+    node: impl Fn(&dyn Machine) -> Result<String, String>,
     machine: &dyn Machine,
     tools: &Path,
     progress: &dyn Fn(&str),
     tried: &mut Vec<String>,
 ) -> Option<(PathBuf, String)> {
-    let node = match node(machine) {
-        Ok(node) => node,
-        Err(why) => {
-            tried.push(format!("node: {why}"));
-            match machine::install(machine, &["nodejs", "npm"], progress).and_then(|()| node(machine)) {
-                Ok(node) => node,
-                Err(why) => {
-                    tried.push(format!("installing Debian's packages: {why}"));
-                    return None;
-                }
-            }
-        }
-    };
-    let folder = TOOLS.folder(tools);
+    let node = node(machine).or_else(|why| {
+        tried.push(format!("node: {why}"));
+        let installed = machine::install(machine, &["nodejs", "npm"], progress);
+        installed.and_then(|()| node(machine)).map_err(|why| {
+            tried.push(format!("installing Debian's packages: {why}"));
+        })
+    });
+    let node = node.ok()?;
+    let folder = compilers.folder(tools);
     if machine.exists(&folder) {
         return Some((folder, node));
     }
-    match TOOLS.fetch(machine, tools, progress) {
-        Ok(folder) => Some((folder, node)),
-        Err(why) => {
-            tried.push(format!("fetching esbuild and componentize-qjs from npm: {why}"));
-            None
-        }
-    }
+    let fetched = compilers.fetch(machine, tools, progress);
+    fetched
+        .map_err(|why| tried.push(format!("fetching {title} from npm: {why}")))
+        .ok()
+        .map(|folder| (folder, node))
 }
 
 pub(super) fn node(machine: &dyn Machine) -> Result<String, String> {
