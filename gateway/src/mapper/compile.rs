@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::Command,
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
@@ -70,21 +70,9 @@ impl Compiler {
     }
 
     async fn run(&self, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-        let mut child = Command::new(&self.program)
-            .args([COMMAND, self.code.name()])
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| fail(&format!("the compiler could not be started: {error}")))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(fail("the compiler has no pipes"));
-        };
+        let started = start(Command::new(&self.program).args([COMMAND, self.code.name()]));
+        let (mut child, mut stdin, stdout, stderr) =
+            started.map_err(|error| fail(&format!("the compiler could not be started: {error}")))?;
         let send = async {
             // A child that died does not read to the end; its exit status says more than this error would.
             let _ = stdin.write_all(wasm).await;
@@ -111,6 +99,17 @@ impl Compiler {
         } else {
             "the compiler met its limit of time or memory"
         }))
+    }
+}
+
+/// Starts a child with three pipes and nothing of our environment; it is killed when it is dropped.
+pub(super) fn start(command: &mut Command) -> std::io::Result<(Child, ChildStdin, ChildStdout, ChildStderr)> {
+    command.env_clear().current_dir("/").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+        (Some(stdin), Some(stdout), Some(stderr)) => Ok((child, stdin, stdout, stderr)),
+        _ => Err(std::io::Error::other("it has no pipes")),
     }
 }
 

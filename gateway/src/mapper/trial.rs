@@ -1,7 +1,7 @@
 //! A mapper's own cases, run before it is let in: by this program as a child, under the limits that messages have. The
 //! child has workers of its own, so that a mapper on trial takes no turn from one that serves.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{CASES, Host, LoadError, clip, sections};
+use super::{CASES, Host, LoadError, clip, compile, sections};
 
 /// The hidden command that runs the cases.
 pub const COMMAND: &str = "try-mapper";
@@ -47,25 +47,11 @@ impl Host {
         let fail = |what: String| LoadError::Trial(what);
         let room = tempfile::Builder::new().prefix("trial").tempdir_in(self.cache.folder());
         let room = room.map_err(|error| fail(format!("no folder for them: {error}")))?;
-        let mut child = Command::new(self.compiler.program())
-            .arg(COMMAND)
-            .arg("--compiled")
-            .arg(self.cache.folder())
-            .arg("--room")
-            .arg(room.path())
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| fail(format!("the child could not be started: {error}")))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(fail("the child has no pipes".to_owned()));
-        };
+        let mut command = Command::new(self.compiler.program());
+        command.arg(COMMAND).arg("--compiled").arg(self.cache.folder()).arg("--room").arg(room.path());
+        let started = compile::start(&mut command);
+        let (mut child, mut stdin, stdout, stderr) =
+            started.map_err(|error| fail(format!("the child could not be started: {error}")))?;
         let (mut report, mut complaint) = (Vec::new(), Vec::new());
         let (mut stdout, mut stderr) = (stdout.take(REPORT), stderr.take(REPORT));
         let run = async {
