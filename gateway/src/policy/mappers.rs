@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     mapper::{Host, Mapper},
-    words::{Digest, MapperName},
+    words::{Digest, MapperName, Revision},
 };
 
 pub(super) mod canaries;
@@ -101,10 +101,7 @@ impl Policies {
     pub async fn promote(&self, name: &str, asked: &str, by: &str) -> Result<Pushed, ChangeError> {
         let mut state = self.state.lock().await;
         let mut next = state.registry.index().clone();
-        let (name, shelf) = next.shelf(name)?;
-        let (name, found) = (name.clone(), shelf.pick(name, asked)?);
-        signed(&state, &name, found)?;
-        let digest = found.digest;
+        let (name, digest) = picked(&state, &next, name, asked)?;
         next.promote(&name, digest);
         let mapper = self.ready(&state, digest).await?;
         self.change(&mut state, Change::new(mapper, next, "promoted", by)).await
@@ -318,16 +315,8 @@ impl Policies {
             tracing::info!(before = %revision, revision = %reloaded, "policies in force");
             revision = reloaded;
         }
-        Ok(Pushed {
-            live: Some(live(&mapper)),
-            before: before.as_ref().map(live),
-            held: None,
-            canary: canary.as_ref().map(|canary| live(&canary.mapper)),
-            ended: None,
-            revision,
-            took_micros: micros(built + swapped),
-            stored_micros: micros(stored),
-        })
+        let canary = canary.as_ref().map(|canary| &canary.mapper);
+        Ok(Pushed::serving(&mapper, before.as_ref(), canary, revision, (built + swapped, stored)))
     }
 
     /// The same where `mappers.lock` says what is live: the change is an edit of that file, and takes force with the
@@ -364,16 +353,8 @@ impl Policies {
             }
         };
         tracing::info!(mapper = %mapper.name(), version = mapper.version(), %revision, by, "mapper {what}");
-        Ok(Pushed {
-            live: Some(live(&mapper)),
-            before: before.as_ref().map(live),
-            held: None,
-            canary: canary.as_ref().map(|canary| live(&canary.mapper)),
-            ended: None,
-            revision,
-            took_micros: micros(started.elapsed()),
-            stored_micros: micros(stored),
-        })
+        let canary = canary.as_ref().map(|canary| &canary.mapper);
+        Ok(Pushed::serving(&mapper, before.as_ref(), canary, revision, (started.elapsed(), stored)))
     }
 
     /// Makes bytes and index durable, in this order: the index names nothing that is not there.
@@ -517,14 +498,44 @@ fn title(mapper: &Mapper) -> String {
     format!("{} {} ({})", mapper.name(), mapper.version(), mapper.digest().short())
 }
 
-/// What was stored before signatures were asked for does not go live without one, except by going back.
-fn signed(state: &State, name: &MapperName, found: &Generation) -> Result<(), signature::Unsigned> {
+/// The stored generation that is asked for. What was stored before signatures were asked for does not go live without
+/// one, except by going back.
+fn picked(
+    state: &State,
+    index: &Index,
+    name: &str,
+    asked: &str,
+) -> Result<(MapperName, Digest), ChangeError> {
+    let (name, shelf) = index.shelf(name)?;
+    let found = shelf.pick(name, asked)?;
     let policy = &state.checked.gateway.signatures;
     let known = found.signed_by.as_ref().is_some_and(|key| policy.keys.contains_key(key));
     if policy.required && !known {
-        return Err(signature::Unsigned::Missing(format!("{name}@{}", found.version)));
+        return Err(signature::Unsigned::Missing(format!("{name}@{}", found.version)).into());
     }
-    Ok(())
+    Ok((name.clone(), found.digest))
+}
+
+impl Pushed {
+    /// What is live now and what was, with how long the building and the disk took.
+    fn serving(
+        mapper: &Mapper,
+        before: Option<&Mapper>,
+        canary: Option<&Mapper>,
+        revision: Revision,
+        (took, stored): (Duration, Duration),
+    ) -> Self {
+        Self {
+            live: Some(live(mapper)),
+            before: before.map(live),
+            held: None,
+            canary: canary.map(live),
+            ended: None,
+            revision,
+            took_micros: micros(took),
+            stored_micros: micros(stored),
+        }
+    }
 }
 
 fn wanted(index: &Index) -> BTreeSet<Digest> {

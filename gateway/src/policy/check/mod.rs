@@ -191,30 +191,17 @@ struct Estate {
 
 impl Estate {
     fn finish(self) -> Option<Checked> {
-        let Self {
-            gateway,
-            issuers,
-            partners,
-            apis,
-            targets,
-            subscriptions,
-            ownership,
-            schemas,
-            tables,
-            lock,
-        } = self;
-        let gateway = gateway?;
         Some(Checked {
-            gateway,
-            issuers,
-            partners,
-            apis,
-            targets,
-            subscriptions,
-            ownership,
-            schemas,
-            tables,
-            lock,
+            gateway: self.gateway?,
+            issuers: self.issuers,
+            partners: self.partners,
+            apis: self.apis,
+            targets: self.targets,
+            subscriptions: self.subscriptions,
+            ownership: self.ownership,
+            schemas: self.schemas,
+            tables: self.tables,
+            lock: self.lock,
         })
     }
 }

@@ -7,7 +7,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Change, ChangeError, Mappers, Pushed, load, short, signed, title};
+use super::{Change, ChangeError, Mappers, Pushed, load, picked, short, title};
 use crate::{
     mapper::{Host, Mapper},
     policy::{
@@ -35,10 +35,7 @@ impl Policies {
     ) -> Result<Pushed, ChangeError> {
         let mut state = self.state.lock().await;
         let mut next = state.registry.index().clone();
-        let (name, shelf) = next.shelf(name)?;
-        let (name, found) = (name.clone(), shelf.pick(name, asked)?);
-        signed(&state, &name, found)?;
-        let digest = found.digest;
+        let (name, digest) = picked(&state, &next, name, asked)?;
         let live = state.mappers.live.get(&name).cloned();
         let live = live.ok_or_else(|| ChangeError::NoCanary(format!("no generation of {name} is live")))?;
         if live.digest() == digest {
