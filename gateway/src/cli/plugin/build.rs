@@ -11,11 +11,12 @@ use wit_component::ComponentEncoder;
 use super::{
     description::{self, Description, Language},
     language::{self, Here, Job, Made, Room, Toolchain},
+    progress::Progress,
     sources,
 };
 use crate::{
     mapper::{self, Cases, Host, Manifest},
-    words::Digest,
+    words::{Clock, Digest},
 };
 
 /// Raised when the way of building changes, so that nothing older is taken from the cache.
@@ -98,6 +99,17 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+}
+
+/// Builds with its steps on standard error.
+///
+/// # Errors
+/// See [`Error`].
+pub(super) fn build_telling(folder: &Path, clock: &dyn Clock) -> Result<Built, Error> {
+    let progress = Progress::new(clock);
+    let built = build(folder, &|line| progress.tell(line));
+    progress.clear();
+    built
 }
 
 impl Error {

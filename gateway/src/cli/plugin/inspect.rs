@@ -15,9 +15,7 @@ use super::{
     description::Direction,
     locate,
     locate::Found,
-    near,
-    progress::Progress,
-    show,
+    near, show,
 };
 use crate::{
     mapper::{Host, Inspection, Kind, LARGEST, Manifest},
@@ -39,15 +37,10 @@ pub(super) struct InspectArgs {
 pub(super) fn run(args: &InspectArgs, here: &Path, tools: Tools<'_>) -> anyhow::Result<u8> {
     let (path, folder) = match locate::find(&args.mapper, here) {
         Ok(Found::Wasm(path)) => (path, None),
-        Ok(Found::Folder(folder)) => {
-            let progress = Progress::new(tools.clock);
-            let built = build::build(&folder, &|line| progress.tell(line));
-            progress.clear();
-            match built {
-                Ok(built) => (built.wasm, Some(folder)),
-                Err(error) => return Ok(complain(&error.told(tools.verbose), NO)),
-            }
-        }
+        Ok(Found::Folder(folder)) => match build::build_telling(&folder, tools.clock) {
+            Ok(built) => (built.wasm, Some(folder)),
+            Err(error) => return Ok(complain(&error.told(tools.verbose), NO)),
+        },
         Err(error) => return Ok(complain(&error, USE)),
     };
     let wasm = match fs::read(&path) {

@@ -17,7 +17,7 @@ use super::{
     leaves::{self, Leaf},
     locate,
     rerun::{self, Unpacked},
-    run::{direction, told},
+    run::{Asked, Settled},
     show,
     trace::{self, Depth, Effect, Field, Outcome, Trace},
     written,
@@ -249,22 +249,14 @@ pub(super) fn run(args: &LineageArgs, here: &Path, tools: Tools<'_>) -> anyhow::
         Ok(opened) => opened,
         Err(error) => return Ok(complain(&error, NO)),
     };
-    let manifest = opened.mapper.manifest();
-    let told = match told(&args.context, &file, manifest) {
-        Ok(told) => told,
-        Err(error) => return Ok(complain(&error, USE)),
-    };
     let tables = args.tables.clone().or_else(|| cases::tables_beside(&file));
-    let setting = match Setting::new(&told, manifest, tables.as_deref(), Some(bench.now())) {
-        Ok(setting) => setting,
+    let asked = Asked { direction: args.direction, context: &args.context, tables: tables.as_deref() };
+    let given = match Settled::read(&bench, &opened, &file, &content, asked) {
+        Ok(given) => given,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let direction = args.direction.or(told.direction).unwrap_or_else(|| direction(manifest, &content));
-    let media_type = match direction {
-        Direction::FromCanonical => "application/json".to_owned(),
-        _ => told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads)),
-    };
-    let document = Document { media_type, content, parameters: told.parameters.0.clone() };
+    let document = given.document(&opened, &file, content);
+    let Settled { setting, direction, .. } = given;
     let subject = Subject { bench: &bench, opened: &opened, setting: &setting, direction, document };
     Ok(match follow(&subject, &args.options, args.json) {
         Ok(()) => DONE,

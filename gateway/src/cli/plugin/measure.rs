@@ -15,7 +15,7 @@ use super::{
     complain,
     description::Direction,
     locate, near,
-    run::{direction, told},
+    run::{Asked, Settled},
     show,
     test::{Given, give},
 };
@@ -136,12 +136,10 @@ fn one(
     opened: &Opened,
     bench: &Bench<'_>,
 ) -> Result<Subject, String> {
-    let manifest = opened.mapper.manifest();
     let content = cases::read_file(path).map_err(|error| error.to_string())?;
-    let context = told(&args.context, path, manifest)?;
     let tables = args.tables.clone().or_else(|| cases::tables_beside(path));
-    let setting = Setting::new(&context, manifest, tables.as_deref(), Some(bench.now()))?;
-    let direction = args.direction.or(context.direction).unwrap_or_else(|| direction(manifest, &content));
+    let asked = Asked { direction: args.direction, context: &args.context, tables: tables.as_deref() };
+    let Settled { told: context, setting, direction } = Settled::read(bench, opened, path, &content, asked)?;
     let case = Case {
         name: near(named),
         folder: path.parent().unwrap_or(path).to_owned(),

@@ -10,7 +10,6 @@ use clap::Args;
 use super::{
     NO, USE, build, complain, live,
     locate::{self, Found},
-    progress::Progress,
     sign,
 };
 use crate::{cli::client::query, words::Clock};
@@ -45,10 +44,7 @@ pub(super) fn run(args: &PushArgs, here: &Path, clock: &dyn Clock) -> anyhow::Re
         Ok(Found::Wasm(file)) => file,
         Ok(Found::Folder(folder)) => {
             source = source.or_else(|| commit(&folder));
-            let progress = Progress::new(clock);
-            let built = build::build(&folder, &|line| progress.tell(line));
-            progress.clear();
-            match built {
+            match build::build_telling(&folder, clock) {
                 Ok(built) => built.wasm,
                 Err(error) => return Ok(complain(&error, NO)),
             }

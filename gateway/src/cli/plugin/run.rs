@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -64,21 +65,13 @@ pub(super) fn run(args: &RunArgs, here: &Path, tools: Tools<'_>) -> anyhow::Resu
         Ok(opened) => opened,
         Err(error) => return Ok(complain(&error, NO)),
     };
-    let manifest = opened.mapper.manifest();
-    let told = match told(&args.context, &file, manifest) {
-        Ok(told) => told,
+    let asked = Asked { direction: args.direction, context: &args.context, tables: args.tables.as_deref() };
+    let given = match Settled::read(&bench, &opened, &file, &content, asked) {
+        Ok(given) => given,
         Err(error) => return Ok(complain(&error, USE)),
     };
-    let setting = match Setting::new(&told, manifest, args.tables.as_deref(), Some(bench.now())) {
-        Ok(setting) => setting,
-        Err(error) => return Ok(complain(&error, USE)),
-    };
-    let direction = args.direction.or(told.direction).unwrap_or_else(|| direction(manifest, &content));
-    let media_type = match direction {
-        Direction::FromCanonical => "application/json".to_owned(),
-        _ => told.media_type.clone().unwrap_or_else(|| bench::media_type(&file, &manifest.reads)),
-    };
-    let document = Document { media_type, content, parameters: told.parameters.0.clone() };
+    let document = given.document(&opened, &file, content);
+    let Settled { setting, direction, .. } = given;
     let shown = Shown {
         json: args.json,
         opened: &opened,
@@ -94,8 +87,50 @@ pub(super) fn run(args: &RunArgs, here: &Path, tools: Tools<'_>) -> anyhow::Resu
     }
 }
 
+/// What the command line says of a mapping.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub direction: Option<Direction>,
+    pub context: &'a [String],
+    pub tables: Option<&'a Path>,
+}
+
+/// What a file is mapped with: by the command line, what stands beside the file, and what is in it.
+pub(super) struct Settled {
+    pub told: CaseContext,
+    pub setting: Setting,
+    pub direction: Direction,
+}
+
+impl Settled {
+    /// Settles it.
+    pub fn read(
+        bench: &Bench<'_>,
+        opened: &Opened,
+        file: &Path,
+        content: &[u8],
+        asked: Asked<'_>,
+    ) -> Result<Self, String> {
+        let manifest = opened.mapper.manifest();
+        let told = told(asked.context, file, manifest)?;
+        let setting = Setting::new(&told, manifest, asked.tables, Some(bench.now()))?;
+        let direction = asked.direction.or(told.direction).unwrap_or_else(|| direction(manifest, content));
+        Ok(Self { told, setting, direction })
+    }
+
+    /// The file as a document of its media type.
+    pub fn document(&self, opened: &Opened, file: &Path, content: Bytes) -> Document {
+        let manifest = opened.mapper.manifest();
+        let media_type = match self.direction {
+            Direction::FromCanonical => "application/json".to_owned(),
+            _ => self.told.media_type.clone().unwrap_or_else(|| bench::media_type(file, &manifest.reads)),
+        };
+        Document { media_type, content, parameters: self.told.parameters.0.clone() }
+    }
+}
+
 /// The one way that the mapper offers; of two, the one that fits what is in the file.
-pub(super) fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
+fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
     let offers = |way: mapper::Direction| manifest.directions.contains(&way);
     let events = || match serde_json::from_slice::<Value>(content) {
         Ok(value) => written::is_events(&value) || value.get("specversion").is_some(),
@@ -107,7 +142,7 @@ pub(super) fn direction(manifest: &Manifest, content: &[u8]) -> Direction {
 }
 
 /// The context of a case's own file, and over it what the command line says.
-pub(super) fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
+fn told(words: &[String], file: &Path, manifest: &Manifest) -> Result<CaseContext, String> {
     let beside = file.with_file_name("context.json");
     let is_case = file.file_stem().is_some_and(|stem| stem == "in") && beside.exists();
     let mut told = CaseContext::default();
