@@ -23,8 +23,8 @@ use crate::{
     spool::{Held, Spool},
     throttle::{Limiter, Places},
     words::{
-        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs, Peer,
-        Permit, Random, Receipt, Rejected, Severity, Time, VersionName, json,
+        Caller, Clock, Digest, Document, Draft, Event, IdSource, Inbound, MessageId, Mode, Pairs,
+        PartnerName, Peer, Permit, Random, Receipt, Rejected, Severity, Time, VersionName, json,
     },
 };
 
@@ -85,6 +85,20 @@ pub struct Gateway {
     pub followers: Followers,
     /// True once the gateway stops.
     pub stop: watch::Receiver<bool>,
+}
+
+/// The canonical check with what it takes to make an event.
+#[derive(Clone, Copy)]
+struct Canonical<'a> {
+    canon: &'a Canon,
+    ids: &'a IdSource,
+    random: &'a dyn Random,
+}
+
+impl Gateway {
+    fn canonical(&self) -> Canonical<'_> {
+        Canonical { canon: &self.canon, ids: &self.ids, random: &*self.random }
+    }
 }
 
 impl Handler for Gateway {
@@ -342,7 +356,8 @@ async fn exchange(
             acknowledge::of_refused(gateway, policies, mapping, &inbound, diagnostics, now).await;
     }
     let Mapped { drafts, rejects, mut diagnostics } = mapped?;
-    let events = canonical_events(gateway, policies, mapping, &inbound, drafts, digest, now)?;
+    let canonical = gateway.canonical();
+    let events = canonical_events(canonical, policies, mapping, &inbound, drafts, digest, now)?;
     condition::after(operation, &inbound, &events)?;
     condition::owned(policies, &inbound, &events)?;
     trace.events = events.len();
@@ -404,11 +419,10 @@ async fn map(
     sink(ran.value, partial).map_err(|failure| refused(mapping, failure))
 }
 
-/// A rejected unit sinks its document, all of its events or none, unless the operation takes parts of one.
+/// What is sunk or has errors is a refusal by its mapper.
 fn sink(mut mapped: Mapped, partial: bool) -> Result<Mapped, Failure> {
-    let sunk = !mapped.rejects.is_empty() && (!partial || mapped.drafts.is_empty());
     let errors = mapped.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    if errors || sunk {
+    if errors || mapped.is_sunk(partial) {
         let mut diagnostics: Vec<_> =
             mapped.rejects.drain(..).flat_map(|reject| reject.diagnostics).collect();
         diagnostics.append(&mut mapped.diagnostics);
@@ -418,7 +432,7 @@ fn sink(mut mapped: Mapped, partial: bool) -> Result<Mapped, Failure> {
 }
 
 fn canonical_events(
-    gateway: &Gateway,
+    canonical: Canonical<'_>,
     policies: &Snapshot,
     mapping: &Mapping,
     inbound: &Inbound,
@@ -432,7 +446,7 @@ fn canonical_events(
     let zone = policies.partners.get(&inbound.caller.partner).and_then(|partner| partner.zone.as_deref());
     let origin =
         Origin { partner: &inbound.caller.partner, api: &inbound.api, document, recorded_at: now, zone };
-    let events = gateway.canon.check(drafts, &origin, &gateway.ids, &*gateway.random);
+    let events = canonical.canon.check(drafts, &origin, canonical.ids, canonical.random);
     events.map_err(|error| Refusal::Canonical { name: mapping.title(), error })
 }
 
@@ -445,23 +459,36 @@ fn destined(policies: &Snapshot, inbound: &Inbound, event: Event) -> (Event, Vec
     (event, destinations)
 }
 
-fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage, now: Time) -> Call {
-    let partner = policies.partners.get(&inbound.caller.partner);
-    let context = Context {
-        partner: inbound.caller.partner.to_string(),
-        sender: partner.map(|partner| partner.sender.clone()).unwrap_or_default(),
-        receiver: partner.map(|partner| partner.receiver.clone()).unwrap_or_default(),
-        operation: inbound.operation.to_string(),
-        version: inbound.version.to_string(),
+/// What a mapper is told of a partner's document, now and whenever it is mapped again.
+pub(crate) fn context(
+    policies: &Snapshot,
+    mapping: &Mapping,
+    partner: &PartnerName,
+    operation: &str,
+    version: &VersionName,
+    stage: Stage,
+    received_at: Time,
+) -> Context {
+    let known = policies.partners.get(partner);
+    Context {
+        partner: partner.to_string(),
+        sender: known.map(|partner| partner.sender.clone()).unwrap_or_default(),
+        receiver: known.map(|partner| partner.receiver.clone()).unwrap_or_default(),
+        operation: operation.to_owned(),
+        version: version.to_string(),
         stage,
-        received_at: now,
-        zone: partner.and_then(|partner| partner.zone.clone()),
+        received_at,
+        zone: known.and_then(|partner| partner.zone.clone()),
         control_numbers: Vec::new(),
         config: mapping.config.clone(),
-    };
+    }
+}
+
+fn call(policies: &Snapshot, mapping: &Mapping, inbound: &Inbound, stage: Stage, now: Time) -> Call {
+    let (partner, operation) = (&inbound.caller.partner, inbound.operation.as_str());
     Call {
-        partner: inbound.caller.partner.clone(),
-        context,
+        partner: partner.clone(),
+        context: context(policies, mapping, partner, operation, &inbound.version, stage, now),
         tables: Arc::clone(&mapping.tables),
         limits: mapping.limits,
     }

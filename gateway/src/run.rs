@@ -132,20 +132,19 @@ impl Running {
         std::fs::create_dir_all(&spool_folder)?;
         let limiter = Limiter::open(&data.join("quotas"), clock.now());
         let limiter = Arc::new(limiter.with_context(|| format!("the quotas in {}", data.display()))?);
-        let (canon, ids) = (Arc::new(Canon::new()), Arc::new(IdSource::new()));
         let gateway = Arc::new(Gateway {
             policies: Arc::clone(&policies),
             journal: Arc::clone(&journal),
-            host: Arc::clone(&host),
-            canon: Arc::clone(&canon),
+            host,
+            canon: Arc::new(Canon::new()),
             limiter: Arc::clone(&limiter),
             places: Places::new(settings.limits.requests),
             spool: Spool::new(spool_folder, in_flight, settings.limits.body_timeout),
             calls,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            ids: Arc::clone(&ids),
-            metrics: Arc::clone(&metrics),
+            ids: Arc::new(IdSource::new()),
+            metrics,
             keys: KeysInUse::default(),
             followers: Followers::default(),
             stop: stop.subscribe(),
@@ -165,17 +164,11 @@ impl Running {
         let admin_address = admin_listener.as_ref().and_then(Listener::address);
         let tidying = Arc::clone(&clock);
         let admin = Arc::new(Admin {
-            policies: Arc::clone(&policies),
-            journal: Arc::clone(&journal),
+            gateway: Arc::clone(&gateway),
             deliveries: Arc::clone(&runner),
-            metrics,
-            clock,
-            random,
             shadowing: tokio::sync::Mutex::default(),
             token,
-            gateway: Arc::clone(&gateway),
             jobs: Jobs::default(),
-            stop: stop.subscribe(),
         });
 
         let (failed_sender, failed) = watch::channel(false);

@@ -9,8 +9,9 @@ use crate::{
     canonical::Origin,
     journal::MessageRecord,
     mapper::{Call, Context, Failure, Mapper, Stage, Usage},
+    pipeline,
     policy::{BESIDE, ChangeError, Mapping, Snapshot, differ},
-    words::{Diagnostic, Disposition, Document, Event, MessageId, PartnerName, Receipt, Severity},
+    words::{ApiName, Diagnostic, Disposition, Document, Event, MessageId, PartnerName, Receipt},
 };
 
 /// What a mapper made of a stored document.
@@ -28,6 +29,13 @@ pub(super) struct Stored {
     pub(super) mapping: Mapping,
     /// Whether a rejected part leaves the others.
     pub(super) partial: bool,
+}
+
+impl Stored {
+    /// Names of API and operation.
+    fn names(&self) -> (&str, &str) {
+        self.receipt.operation.split_once('/').unwrap_or(("", &self.receipt.operation))
+    }
 }
 
 /// What is needed to map a message again.
@@ -49,26 +57,20 @@ pub(super) fn stored(policies: &Snapshot, found: MessageRecord) -> Result<Stored
     Ok(Stored { receipt, document, mapping, partial })
 }
 
+/// What a mapper is told of a stored document, by the policies in force.
+pub(super) fn context(policies: &Snapshot, stored: &Stored) -> Context {
+    let Stored { receipt, mapping, .. } = stored;
+    let (operation, stage) = (stored.names().1, Stage::Request);
+    let (partner, version) = (&receipt.partner, &receipt.version);
+    pipeline::context(policies, mapping, partner, operation, version, stage, receipt.received_at)
+}
+
 /// Maps a stored document by `mapper`, with the context, tables and limits that it would be given.
 pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, mapper: &Mapper) -> Again {
     let Stored { receipt, document, mapping, partial } = stored;
-    let partner = policies.partners.get(&receipt.partner);
-    let (api, operation) = receipt.operation.split_once('/').unwrap_or(("", &receipt.operation));
-    let context = Context {
-        partner: receipt.partner.to_string(),
-        sender: partner.map(|partner| partner.sender.clone()).unwrap_or_default(),
-        receiver: partner.map(|partner| partner.receiver.clone()).unwrap_or_default(),
-        operation: operation.to_owned(),
-        version: receipt.version.to_string(),
-        stage: Stage::Request,
-        received_at: receipt.received_at,
-        zone: partner.and_then(|partner| partner.zone.clone()),
-        control_numbers: Vec::new(),
-        config: mapping.config.clone(),
-    };
     let call = Call {
         partner: PartnerName::new(BESIDE).expect("it is a name"),
-        context,
+        context: context(policies, stored),
         tables: Arc::clone(&mapping.tables),
         limits: mapping.limits,
     };
@@ -77,16 +79,13 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         Err(failure) => return Again { events: Err(said(&failure)), usage: None },
     };
     let usage = Some(ran.usage);
-    let sunk = !*partial || ran.value.drafts.is_empty();
-    let refused = ran.value.rejects.iter().filter(|_| sunk).flat_map(|reject| &reject.diagnostics);
-    let errors = ran.value.diagnostics.iter().filter(|one| one.severity == Severity::Error);
-    if let Some(first) = refused.chain(errors).next() {
+    if let Some(first) = ran.value.objection(*partial) {
         return Again { events: Err(refusal(first)), usage };
     }
     if ran.value.drafts.is_empty() {
         return Again { events: Err("nothing in the document makes an event".to_owned()), usage };
     }
-    let Ok(api) = crate::words::ApiName::new(api) else {
+    let Ok(api) = ApiName::new(stored.names().0) else {
         return Again { events: Err(format!("`{}` names no API", receipt.operation)), usage };
     };
     let origin = Origin {
@@ -94,15 +93,16 @@ pub(super) async fn run(admin: &Admin, policies: &Snapshot, stored: &Stored, map
         api: &api,
         document: receipt.document,
         recorded_at: receipt.received_at,
-        zone: partner.and_then(|partner| partner.zone.as_deref()),
+        zone: policies.partners.get(&receipt.partner).and_then(|partner| partner.zone.as_deref()),
     };
-    let events = admin.gateway.canon.check(ran.value.drafts, &origin, &admin.gateway.ids, &*admin.random);
+    let events =
+        admin.gateway.canon.check(ran.value.drafts, &origin, &admin.gateway.ids, &*admin.gateway.random);
     Again { events: events.map_err(|error| format!("not canonical: {error}")), usage }
 }
 
 /// A stored message with what mapping it again takes.
 pub(super) async fn found(admin: &Admin, policies: &Snapshot, id: MessageId) -> Result<Stored, Refusal> {
-    let found = admin.journal.message(id).await?;
+    let found = admin.gateway.journal.message(id).await?;
     let found = found.ok_or_else(|| Refusal::Missing(format!("there is no message {id}")))?;
     stored(policies, found).map_err(Refusal::Wrong)
 }
@@ -121,10 +121,10 @@ pub(super) fn no_mapper(receipt: &Receipt, error: ChangeError) -> Refusal {
 
 /// `POST messages/{id}/rerun`: the original mapper on the stored document, compared with what is stored.
 pub(super) async fn rerun(admin: &Admin, id: MessageId) -> Result<Value, Refusal> {
-    let policies = admin.policies.now();
+    let policies = admin.gateway.policies.now();
     let stored = found(admin, &policies, id).await?;
     let receipt = &stored.receipt;
-    let mapper = admin.policies.generation(receipt.mapper_digest).await;
+    let mapper = admin.gateway.policies.generation(receipt.mapper_digest).await;
     let mapper = mapper.map_err(|error| no_mapper(receipt, error))?;
     let before = originals(admin, receipt).await?;
     let again = run(admin, &policies, &stored, &mapper).await;
@@ -155,11 +155,15 @@ pub(super) async fn originals(admin: &Admin, receipt: &Receipt) -> Result<Vec<Ev
     let mut events = Vec::with_capacity(receipt.events.len());
     for outcome in &receipt.events {
         let event = match &outcome.disposition {
-            Disposition::Stored { .. } => admin.journal.event(outcome.id).await?.map(|found| found.event),
+            Disposition::Stored { .. } => {
+                admin.gateway.journal.event(outcome.id).await?.map(|found| found.event)
+            }
             // The same fact with the same data.
-            Disposition::Repeats { event, .. } => admin.journal.event(*event).await?.map(|found| found.event),
+            Disposition::Repeats { event, .. } => {
+                admin.gateway.journal.event(*event).await?.map(|found| found.event)
+            }
             Disposition::Held { exception, .. } => {
-                admin.journal.exception(*exception).await?.map(|found| found.event)
+                admin.gateway.journal.exception(*exception).await?.map(|found| found.event)
             }
         };
         let gone =

@@ -26,11 +26,11 @@ pub(super) async fn answer(
     match (method, path) {
         (&Method::GET, ["messages"]) => {
             let filter: MessageFilter = filter(query)?;
-            Ok(json!({ "messages": admin.journal.messages(filter).await? }))
+            Ok(json!({ "messages": admin.gateway.journal.messages(filter).await? }))
         }
         (&Method::GET, ["messages", id]) => {
             let id = id.parse().map_err(Refusal::Wrong)?;
-            let found = admin.journal.message(id).await?;
+            let found = admin.gateway.journal.message(id).await?;
             found.map(|found| view::message(&found)).ok_or_else(|| missing("message", &id))
         }
         (&Method::GET, ["messages", id, "bundle"]) => {
@@ -42,12 +42,12 @@ pub(super) async fn answer(
         (&Method::GET, ["events"]) => events(admin, query).await,
         (&Method::GET, ["events", id]) => {
             let id = id.parse().map_err(Refusal::Wrong)?;
-            let found = admin.journal.event(id).await?;
+            let found = admin.gateway.journal.event(id).await?;
             found.map(|found| view::event(&found)).ok_or_else(|| missing("event", &id))
         }
         (&Method::GET, ["deliveries"]) => {
             let filter: DeliveryFilter = filter(query)?;
-            Ok(json!({ "deliveries": admin.journal.deliveries(filter).await? }))
+            Ok(json!({ "deliveries": admin.gateway.journal.deliveries(filter).await? }))
         }
         (_, ["exceptions", rest @ ..]) => exceptions::answer(admin, method, rest, query, &body).await,
         (&Method::GET, ["jobs"]) => Ok(json!({ "jobs": admin.jobs.all() })),
@@ -62,17 +62,17 @@ pub(super) async fn answer(
             Ok(json!({ "job": job }))
         }
         (&Method::GET, ["status"]) => {
-            let status = admin.journal.status().await?;
-            let policies = admin.policies.now();
+            let status = admin.gateway.journal.status().await?;
+            let policies = admin.gateway.policies.now();
             Ok(json!({
-                "estate": policies.estate, "revision": policies.revision, "refused": admin.policies.refused(),
-                "store": status, "mappers": admin.policies.mappers(), "damage": admin.policies.damage(),
+                "estate": policies.estate, "revision": policies.revision, "refused": admin.gateway.policies.refused(),
+                "store": status, "mappers": admin.gateway.policies.mappers(), "damage": admin.gateway.policies.damage(),
                 "deliveries": admin.deliveries.stats(),
             }))
         }
         (&Method::GET, ["audit"]) => {
             let Newest { limit } = filter(query)?;
-            let lines = admin.policies.written_down(limit.unwrap_or(50));
+            let lines = admin.gateway.policies.written_down(limit.unwrap_or(50));
             let lines = lines.map_err(|error| Refusal::Missing(format!("the audit file: {error}")))?;
             Ok(json!({ "audit": lines }))
         }
@@ -86,12 +86,12 @@ async fn events(admin: &Admin, text: &str) -> Result<Value, Refusal> {
     let wait = asked.as_object_mut().and_then(|asked| asked.remove("wait")).and_then(|wait| wait.as_u64());
     let filter: EventFilter =
         serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))?;
-    let (mut changes, mut stop) = (admin.journal.changes(), admin.stop.clone());
+    let (mut changes, mut stop) = (admin.gateway.journal.changes(), admin.gateway.stop.clone());
     let waited = tokio::time::sleep(Duration::from_secs(wait.unwrap_or(0)).min(LONGEST_WAIT));
     tokio::pin!(waited);
     loop {
         changes.mark_unchanged();
-        let found = admin.journal.events(filter.clone()).await?;
+        let found = admin.gateway.journal.events(filter.clone()).await?;
         let first = found.is_empty() && wait.is_some();
         if !first {
             return Ok(json!({ "events": found.iter().map(view::event).collect::<Vec<_>>() }));

@@ -65,22 +65,22 @@ pub struct Bundle {
 }
 
 pub(super) async fn of(admin: &Admin, id: MessageId) -> Result<Value, Refusal> {
-    let policies = admin.policies.now();
+    let policies = admin.gateway.policies.now();
     let stored = again::found(admin, &policies, id).await?;
     let again::Stored { receipt, document, mapping, partial } = &stored;
-    let wasm = admin.policies.bytes(receipt.mapper_digest).await;
+    let wasm = admin.gateway.policies.bytes(receipt.mapper_digest).await;
     let wasm = wasm.map_err(|error| again::no_mapper(receipt, error))?;
     let events = again::originals(admin, receipt).await?;
-    let partner = policies.partners.get(&receipt.partner);
+    let context = again::context(&policies, &stored);
     let bundle = Bundle {
         format: FORMAT,
         message_id: id,
         partner: receipt.partner.clone(),
         operation: receipt.operation.clone(),
         version: receipt.version.to_string(),
-        sender: partner.map(|partner| partner.sender.clone()).unwrap_or_default(),
-        receiver: partner.map(|partner| partner.receiver.clone()).unwrap_or_default(),
-        zone: partner.and_then(|partner| partner.zone.clone()),
+        sender: context.sender,
+        receiver: context.receiver,
+        zone: context.zone,
         received_at: receipt.received_at,
         config: serde_json::from_slice(&mapping.config).unwrap_or(Value::Null),
         cpu_micros: u64::try_from(mapping.limits.cpu.as_micros()).unwrap_or(u64::MAX),

@@ -39,36 +39,36 @@ pub(super) async fn answer(
 }
 
 async fn one(admin: &Admin, method: &Method, id: u64, path: &[&str], body: &Bytes) -> Result<Value, Refusal> {
-    let now = admin.clock.now();
+    let now = admin.gateway.clock.now();
     match (method, path) {
         (&Method::GET, []) => Ok(view::exception(&find(admin, id).await?)),
         (&Method::POST, ["retry"]) => {
             let Retry { by, remap } = read(body)?;
-            Ok(json!({ "resolution": admin.journal.retry(id, remap, by, now).await? }))
+            Ok(json!({ "resolution": admin.gateway.journal.retry(id, remap, by, now).await? }))
         }
         (&Method::POST, ["discard"]) => {
             let Discard { by, reason } = read(body)?;
             let reason = given(reason)?;
-            Ok(json!({ "resolution": admin.journal.discard(id, reason, by, now).await? }))
+            Ok(json!({ "resolution": admin.gateway.journal.discard(id, reason, by, now).await? }))
         }
         (&Method::POST, ["assign"]) => {
             let Assign { owner } = read(body)?;
             let owner = owner.filter(|owner| !owner.trim().is_empty());
-            admin.journal.assign(id, owner.clone()).await?;
+            admin.gateway.journal.assign(id, owner.clone()).await?;
             Ok(json!({ "exception": id, "owner": owner }))
         }
         (&Method::POST, ["edit"]) => {
             let asked: Change = read(body)?;
             let found = find(admin, id).await?;
             let (by, edit) = (asked.by.clone(), edited(admin, &found, asked)?);
-            Ok(json!({ "resolution": admin.journal.edit(id, edit, by, now).await? }))
+            Ok(json!({ "resolution": admin.gateway.journal.edit(id, edit, by, now).await? }))
         }
         _ => Err(Refusal::Nothing),
     }
 }
 
 async fn find(admin: &Admin, id: u64) -> Result<ExceptionRecord, Refusal> {
-    let found = admin.journal.exception(id).await?;
+    let found = admin.gateway.journal.exception(id).await?;
     found.ok_or_else(|| Refusal::Missing(format!("there is no exception {id}")))
 }
 
@@ -122,12 +122,13 @@ async fn list(admin: &Admin, text: &str) -> Result<Value, Refusal> {
     let group = asked.as_object_mut().and_then(|asked| asked.remove("group"));
     let filter = filter(admin, asked)?;
     match group {
-        None => Ok(json!({ "exceptions": admin.journal.exceptions(filter).await? })),
+        None => Ok(json!({ "exceptions": admin.gateway.journal.exceptions(filter).await? })),
         Some(by) => {
             let by: GroupBy = serde_json::from_value(by).map_err(|_| {
                 Refusal::Wrong("`group` is fingerprint, owner, partner, target, cause or age".to_owned())
             })?;
-            let groups = admin.journal.exception_groups(filter, by, admin.clock.now()).await?;
+            let groups =
+                admin.gateway.journal.exception_groups(filter, by, admin.gateway.clock.now()).await?;
             Ok(json!({ "groups": groups }))
         }
     }
@@ -140,7 +141,7 @@ fn filter(admin: &Admin, mut asked: Value) -> Result<ExceptionFilter, Refusal> {
         let text = older.as_str().unwrap_or_default();
         let age = units::duration(text).map_err(|why| Refusal::Wrong(format!("`older`: {why}")))?;
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let until = crate::words::Time::from_millis(admin.clock.now().millis().saturating_sub(age));
+        let until = crate::words::Time::from_millis(admin.gateway.clock.now().millis().saturating_sub(age));
         asked["until"] = until.to_string().into();
     }
     serde_json::from_value(asked).map_err(|error| Refusal::Wrong(error.to_string()))
@@ -190,21 +191,22 @@ async fn bulk(admin: &Arc<Admin>, asked: Bulk) -> Result<Value, Refusal> {
         Action::Retry => "retry of exceptions",
         Action::Discard => "discard of exceptions",
     };
-    let job = admin.jobs.begin(what.to_owned(), asked.by.clone(), admin.clock.now(), plan.ids.len() as u64);
+    let job =
+        admin.jobs.begin(what.to_owned(), asked.by.clone(), admin.gateway.clock.now(), plan.ids.len() as u64);
     let job = job.ok_or_else(|| Refusal::Wrong("too many jobs run already; wait for one".to_owned()))?;
     let shown = json!({ "plan": plan.shown(), "job": job.shown() });
     let (admin, wait) = (Arc::clone(admin), between(asked.rate.unwrap_or(RATE)));
     tokio::spawn(async move {
-        let mut stop = admin.stop.clone();
+        let mut stop = admin.gateway.stop.clone();
         // The oldest first: their orders wait the longest.
         for id in plan.ids.into_iter().rev() {
             if !job.pace(wait, &mut stop).await {
                 return;
             }
-            let (by, now) = (asked.by.clone(), admin.clock.now());
+            let (by, now) = (asked.by.clone(), admin.gateway.clock.now());
             let ended = match asked.action {
-                Action::Retry => admin.journal.retry(id, asked.remap, by, now).await,
-                Action::Discard => admin.journal.discard(id, reason.clone(), by, now).await,
+                Action::Retry => admin.gateway.journal.retry(id, asked.remap, by, now).await,
+                Action::Discard => admin.gateway.journal.discard(id, reason.clone(), by, now).await,
             };
             job.step(ended.map(drop).map_err(|error| format!("exception {id}: {error}")));
         }
@@ -233,12 +235,16 @@ impl Plan {
 
 async fn plan(admin: &Admin, filter: &ExceptionFilter, action: Action) -> Result<Plan, Refusal> {
     let groups = ExceptionFilter { limit: GROUPS, ..filter.clone() };
-    let groups = admin.journal.exception_groups(groups, GroupBy::Fingerprint, admin.clock.now()).await?;
+    let groups = admin
+        .gateway
+        .journal
+        .exception_groups(groups, GroupBy::Fingerprint, admin.gateway.clock.now())
+        .await?;
     let mut plan = Plan { ids: Vec::new(), left_out: 0, more: false, waiting: 0, groups };
     let mut before = None;
     loop {
         let page = ExceptionFilter { before, limit: 1000, ..filter.clone() };
-        let found = admin.journal.exceptions(page).await?;
+        let found = admin.gateway.journal.exceptions(page).await?;
         let Some(last) = found.last() else { return Ok(plan) };
         before = Some(last.id);
         for one in found {
@@ -308,7 +314,7 @@ fn event(admin: &Admin, found: &ExceptionRecord, set: &BTreeMap<String, String>)
         partner: &found.summary.partner,
         api: &api,
         document: crate::words::Digest::of(&found.document.content),
-        recorded_at: admin.clock.now(),
+        recorded_at: admin.gateway.clock.now(),
         zone: None,
     };
     let checked = gateway.canon.check(vec![draft], &origin, &gateway.ids, &*gateway.random);

@@ -111,7 +111,7 @@ pub(super) async fn answer(
     query: &str,
     body: Bytes,
 ) -> Result<Value, Refusal> {
-    let policies = Arc::clone(&admin.policies);
+    let policies = Arc::clone(&admin.gateway.policies);
     match (method, path) {
         (&Method::GET, []) => Ok(json!({ "mappers": policies.stored(), "damage": policies.damage() })),
         (&Method::POST, []) => {
@@ -146,7 +146,7 @@ pub(super) async fn answer(
         (&Method::POST, [name, "watch"]) => {
             let (name, Watch { candidate, seconds, by }) = ((*name).to_owned(), api::read(&body)?);
             let most = Duration::from_secs(seconds.min(WATCHED_MAX));
-            let terms = Terms { until: Some(admin.clock.now().after(most)), ..Terms::sharing(0) };
+            let terms = Terms { until: Some(admin.gateway.clock.now().after(most)), ..Terms::sharing(0) };
             whole(async move { policies.send_out(&name, &candidate, terms, &by).await }).await
         }
         (&Method::POST, [name, "recall"]) => {

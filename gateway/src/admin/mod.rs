@@ -8,16 +8,15 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     deliver::Runner,
-    journal::{self, Journal},
-    observe::{CredentialLabels, Metrics, TargetLabels},
+    journal,
+    observe::{CredentialLabels, TargetLabels},
     pipeline::Gateway,
-    policy::Policies,
     server::{Answering, Body, Handler},
-    words::{Clock, Peer, Random, decode_form},
+    words::{Peer, Random, decode_form},
 };
 
 mod again;
@@ -46,28 +45,16 @@ type Answer = Response<Body>;
 
 /// Answers operators.
 pub struct Admin {
-    /// The policies in force.
-    pub policies: Arc<Policies>,
-    /// Durable memory.
-    pub journal: Arc<dyn Journal>,
+    /// The partners' side of the house: policies, store, mappers, figures, and what they are made with.
+    pub gateway: Arc<Gateway>,
     /// Carries events to targets; tells how that stands.
     pub deliveries: Arc<Runner>,
-    /// Figures.
-    pub metrics: Arc<Metrics>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub random: Arc<dyn Random>,
     /// Held while two mappers are compared: one comparison at a time.
     pub shadowing: tokio::sync::Mutex<()>,
     /// Who may ask; none on a Unix socket, whose mode already says so.
     pub token: Option<Token>,
-    /// The partners' side of the house: its canonical check, identifiers and mappers.
-    pub gateway: Arc<Gateway>,
     /// Work that takes longer than a request.
     pub jobs: Jobs,
-    /// True once the gateway stops: who waits for something is answered at once.
-    pub stop: watch::Receiver<bool>,
 }
 
 /// The admin token: 256 random bits in a file of mode 0600.
@@ -234,11 +221,11 @@ fn own_address(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 async fn ready(admin: &Admin) -> Answer {
-    let (status, line) = match admin.journal.status().await {
+    let (status, line) = match admin.gateway.journal.status().await {
         Ok(_) => {
             // What is damaged costs its own operations; the rest is worth serving.
-            let mut text = format!("ready, revision {}\n", admin.policies.now().revision);
-            for damage in admin.policies.damage() {
+            let mut text = format!("ready, revision {}\n", admin.gateway.policies.now().revision);
+            for damage in admin.gateway.policies.damage() {
                 let mapper =
                     damage.mapper.map_or_else(|| "a mapper".to_owned(), |name| format!("mapper {name}"));
                 let _ = writeln!(text, "{mapper} cannot be used: {}", damage.what);
@@ -251,24 +238,24 @@ async fn ready(admin: &Admin) -> Answer {
 }
 
 async fn metrics(admin: &Admin) -> Result<Answer, Refusal> {
-    let status = admin.journal.status().await?;
-    admin.metrics.pending.clear();
+    let status = admin.gateway.journal.status().await?;
+    admin.gateway.metrics.pending.clear();
     for count in &status.pending {
         let state =
             serde_json::to_value(count.state).ok().and_then(|value| value.as_str().map(str::to_owned));
         let labels = TargetLabels { target: count.target.to_string(), state: state.unwrap_or_default() };
         #[expect(clippy::cast_precision_loss, reason = "a gauge may round counts above 2^53")]
-        admin.metrics.pending.get_or_create(&labels).set(count.count as f64);
+        admin.gateway.metrics.pending.get_or_create(&labels).set(count.count as f64);
     }
-    admin.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
-    admin.metrics.credential_expiry.clear();
-    for expiry in admin.policies.now().expiries.iter() {
+    admin.gateway.metrics.exceptions.set(i64::try_from(status.exceptions).unwrap_or(i64::MAX));
+    admin.gateway.metrics.credential_expiry.clear();
+    for expiry in admin.gateway.policies.now().expiries.iter() {
         let (partner, credential) = (expiry.partner.to_string(), expiry.credential.to_string());
         let labels = CredentialLabels { partner, credential };
-        admin.metrics.credential_expiry.get_or_create(&labels).set(expiry.at.millis() / 1000);
+        admin.gateway.metrics.credential_expiry.get_or_create(&labels).set(expiry.at.millis() / 1000);
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(text(StatusCode::OK, kind, admin.metrics.text()))
+    Ok(text(StatusCode::OK, kind, admin.gateway.metrics.text()))
 }
 
 fn text(status: StatusCode, kind: &'static str, body: String) -> Answer {

@@ -68,9 +68,9 @@ pub(super) async fn answer(admin: &Admin, name: &str, body: &[u8]) -> Result<Val
         return Err(Refusal::Wrong("another comparison is running; it takes a minute at most".to_owned()));
     };
     let (name, live, candidate) = pair(admin, name, candidate.as_deref()).await?;
-    let live = admin.policies.generation(live).await?;
-    let candidate = admin.policies.generation(candidate).await?;
-    let policies = admin.policies.now();
+    let live = admin.gateway.policies.generation(live).await?;
+    let candidate = admin.gateway.policies.generation(candidate).await?;
+    let policies = admin.gateway.policies.now();
     let mut tally = Tally::default();
     let asked = documents.clamp(1, DOCUMENTS_MAX);
     let run = compare(admin, &policies, &name, (&live, &candidate), asked, &mut tally);
@@ -87,7 +87,7 @@ async fn pair(
     name: &str,
     asked: Option<&str>,
 ) -> Result<(MapperName, Digest, Digest), Refusal> {
-    let (name, generations) = admin.policies.shelf(name).await?;
+    let (name, generations) = admin.gateway.policies.shelf(name).await?;
     let live = generations.live.ok_or_else(|| {
         Refusal::Wrong(format!("no generation of {name} is live, so there is nothing to compare with"))
     })?;
@@ -119,7 +119,7 @@ async fn compare(
         MessageFilter { state: Some(MessageState::Accepted), limit: 500, ..MessageFilter::default() };
     let mut looked_at = 0;
     while tally.documents < asked && looked_at < LOOKED_AT_MAX {
-        let page = admin.journal.messages(filter.clone()).await?;
+        let page = admin.gateway.journal.messages(filter.clone()).await?;
         let Some(last) = page.last() else { return Ok(()) };
         filter.before = Some(last.id);
         looked_at += page.len();
@@ -127,7 +127,7 @@ async fn compare(
             if tally.documents == asked {
                 return Ok(());
             }
-            let Some(found) = admin.journal.message(summary.id).await? else { continue };
+            let Some(found) = admin.gateway.journal.message(summary.id).await? else { continue };
             if found.receipt.as_ref().is_none_or(|receipt| receipt.mapper != *name) {
                 continue;
             }

@@ -99,6 +99,21 @@ pub struct Mapped {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Mapped {
+    /// Whether its rejected units sink it: all of a document or nothing, unless parts of one are taken.
+    pub fn is_sunk(&self, partial: bool) -> bool {
+        !self.rejects.is_empty() && (!partial || self.drafts.is_empty())
+    }
+
+    /// The first thing that it is refused for, if it is.
+    pub fn objection(&self, partial: bool) -> Option<&Diagnostic> {
+        let sunk = self.is_sunk(partial);
+        let rejected = self.rejects.iter().filter(|_| sunk).flat_map(|reject| &reject.diagnostics);
+        let errors = self.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        rejected.chain(errors).next()
+    }
+}
+
 /// A unit that could not be mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {

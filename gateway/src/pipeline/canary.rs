@@ -54,7 +54,8 @@ pub(super) async fn read(
             // Events that break the canonical model are no events: live's serve.
             let read = read.and_then(|read| {
                 let drafts = read.drafts.clone();
-                canonical_events(gateway, policies, &candidate, inbound, drafts, document, now).map(|_| read)
+                canonical_events(gateway.canonical(), policies, &candidate, inbound, drafts, document, now)
+                    .map(|_| read)
             });
             let said = match &read {
                 Ok(_) => None,

@@ -58,7 +58,8 @@ pub(super) async fn proxy(
     let inbound = Inbound { document: returned, ..inbound };
     let digest = Digest::of(&inbound.document.content);
     let mapped = map(&gateway.host, policies, theirs, &inbound, Stage::Answer, false, now, trace).await?;
-    let events = canonical_events(gateway, policies, theirs, &inbound, mapped.drafts, digest, now)?;
+    let events =
+        canonical_events(gateway.canonical(), policies, theirs, &inbound, mapped.drafts, digest, now)?;
     let document =
         from_canonical(gateway, policies, ours, &inbound, events, Stage::Answer, now, trace).await?;
     Ok(plain(status, &document.media_type, document.content))
@@ -79,7 +80,8 @@ async fn outward(
     let Some(mapping) = &contract.mapping else { return Ok(inbound.document.clone()) };
     let digest = Digest::of(&inbound.document.content);
     let mapped = map(&gateway.host, policies, mapping, inbound, Stage::Request, false, now, trace).await?;
-    let events = canonical_events(gateway, policies, mapping, inbound, mapped.drafts, digest, now)?;
+    let events =
+        canonical_events(gateway.canonical(), policies, mapping, inbound, mapped.drafts, digest, now)?;
     condition::after(operation, inbound, &events)?;
     trace.events = events.len();
     match &contract.target_mapping {

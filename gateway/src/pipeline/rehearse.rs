@@ -5,15 +5,15 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, request::Parts};
 
 use super::{
-    admit::limited, check, condition, destined, grant, idempotency, map, not_empty, operation, taken,
-    trace::Trace, version,
+    Canonical, admit::limited, canonical_events, check, condition, destined, grant, idempotency, map,
+    not_empty, operation, taken, trace::Trace, version,
 };
 use crate::{
-    canonical::{Canon, Origin},
+    canonical::Canon,
     contract::{self, split_version},
     mapper::{Host, Stage},
     policy::{
-        Checked, Contract, Mapping, Operation, Snapshot,
+        Checked, Contract, Operation, Snapshot,
         checked::{self, Api},
     },
     refusal::Refusal,
@@ -251,7 +251,9 @@ async fn mapped(
         map(host, scene.policies, mapping, &inbound, Stage::Request, contract.partial, now, &mut trace).await;
     let drafts = played.held("map", rule.clone(), drafts)?.drafts;
     played.passed("map", mapping.title(), rule.clone());
-    let events = canonical(scene, mapping, &inbound, drafts, now);
+    let canonical = Canonical { canon: scene.canon, ids: scene.ids, random: scene.random };
+    let digest = Digest::of(&inbound.document.content);
+    let events = canonical_events(canonical, scene.policies, mapping, &inbound, drafts, digest, now);
     let events = played.held("canonical", rule, events)?;
     let listed: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     played.passed("canonical", listed.join(", "), None);
@@ -277,28 +279,6 @@ async fn mapped(
         played.passed("deliver", format!("{name} → {target}"), rule);
     }
     Ok(End::Accepted)
-}
-
-fn canonical(
-    scene: &Scene<'_>,
-    mapping: &Mapping,
-    inbound: &Inbound,
-    drafts: Vec<crate::words::Draft>,
-    now: Time,
-) -> Result<Vec<Event>, Refusal> {
-    if drafts.is_empty() {
-        return Err(Refusal::NoEvents { name: mapping.title() });
-    }
-    let partner = scene.policies.partners.get(&inbound.caller.partner);
-    let origin = Origin {
-        partner: &inbound.caller.partner,
-        api: &inbound.api,
-        document: Digest::of(&inbound.document.content),
-        recorded_at: now,
-        zone: partner.and_then(|partner| partner.zone.as_deref()),
-    };
-    let events = scene.canon.check(drafts, &origin, scene.ids, scene.random);
-    events.map_err(|error| Refusal::Canonical { name: mapping.title(), error })
 }
 
 /// The rule that a condition or an ownership refuses by.

@@ -17,8 +17,8 @@ pub(super) fn ask(
 ) -> Result<Ran<Option<Document>>, Failure> {
     let mapper = &opened.mapper;
     match read {
-        Ok(Mapped { drafts, rejects, diagnostics }) => {
-            let kept = rejects.is_empty() || setting.partial && !drafts.is_empty();
+        Ok(mapped) => {
+            let (Mapped { rejects, diagnostics, .. }, kept) = (mapped, !mapped.is_sunk(setting.partial));
             bench.acknowledge(mapper, setting, document, &Ended { rejects, diagnostics, kept })
         }
         Err(Failure::Refused(diagnostics)) => {

@@ -17,7 +17,7 @@ use crate::{
     admin::bundle::{Bundle, FORMAT},
     mapper::Tables,
     policy::differ,
-    words::{ApiName, Digest, Document, Severity},
+    words::{ApiName, Digest, Document},
 };
 
 #[derive(Debug, Args)]
@@ -144,10 +144,7 @@ fn mapped(
     let content = document.content.clone();
     let ran = bench.read_document(&opened.mapper, setting, document);
     let mapped = ran.map_err(|failure| show::failure_line(&failure))?.value;
-    let sunk = !partial || mapped.drafts.is_empty();
-    let rejected = mapped.rejects.iter().filter(|_| sunk).flat_map(|reject| &reject.diagnostics);
-    let errors = mapped.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    if let Some(first) = rejected.chain(errors).next() {
+    if let Some(first) = mapped.objection(partial) {
         return Err(show::diagnostic_line(first));
     }
     let events = bench.check(mapped.drafts, setting, &content);
