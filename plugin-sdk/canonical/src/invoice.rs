@@ -42,7 +42,7 @@ pub struct Charge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     /// It is taken off instead of added.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::is_false")]
     pub allowance: bool,
     /// How much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -196,9 +196,4 @@ impl Canonical for BillingInvoiced {
 
 impl Canonical for BillingCredited {
     const KIND: &'static str = "billing.credited";
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -46,3 +46,8 @@ pub const MODEL: &str = "v1";
 
 /// The version that every schema of this model carries in an event's envelope.
 pub const VERSION: &str = "1.0";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -24,7 +24,7 @@ pub struct ShipmentTenderAccepted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Code>,
     /// The carrier accepts under conditions, which the remarks say.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::is_false")]
     pub conditional: bool,
     /// Who answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct ShipmentTenderDeclined {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Code>,
     /// The carrier proposes something else instead, which dates, charges and remarks say.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::is_false")]
     pub counter: bool,
     /// Who answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,9 +110,4 @@ impl Canonical for ShipmentTenderAccepted {
 
 impl Canonical for ShipmentTenderDeclined {
     const KIND: &'static str = "shipment.tender-declined";
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
