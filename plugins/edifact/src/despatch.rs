@@ -1,7 +1,7 @@
 //! DESADV becomes `shipment.dispatched`, RECADV `receiving.received`.
 
 use crossdock_mapper::Event;
-use crossdock_mapper::canonical::{ReceivingReceived, Reference, ShipmentCancelled, ShipmentDispatched};
+use crossdock_mapper::canonical::{ReceivingReceived, Reference, ShipmentDispatched};
 
 use crate::heading::{self, Heading, in_lanes, when};
 use crate::packs::{self, Packed};
@@ -11,25 +11,13 @@ use crate::tree::Node;
 
 /// A despatch advice.
 pub fn despatched<'d>(source: &Source<'d>, root: &Node<'d>) -> Event {
-    let Heading { id, mut dates, references, parties, mut notes, .. } = heading::read(source, root);
-    let number = id.number.as_str();
+    let heading = heading::read(source, root);
     let (carrier, _, vehicles) = parts::carriers(source, root);
-    if id.cancels() {
-        let data = ShipmentCancelled {
-            shipment: number.to_owned(),
-            references,
-            cancelled: dates.take("document"),
-            reason: None,
-            parties,
-            carrier,
-            correction: id.correction("shipment"),
-            notes,
-            extensions: source.left(),
-        };
-        let event = id.corrected(Event::new(&data), "shipment", number);
-        let event = in_lanes(event, data.references.iter(), ("shipment", number));
-        return when(event, data.cancelled.as_ref());
+    if heading.id.cancels() {
+        return heading::shipment_cancelled(source, heading, carrier);
     }
+    let Heading { id, mut dates, references, parties, mut notes, .. } = heading;
+    let number = id.number.as_str();
     let Packed { lines, packs, notes: of_packs } = packs::read(source, root, |line| line.shipped.as_ref());
     if lines.is_empty() && packs.is_empty() {
         let message = "the advice has neither lines nor packs".to_owned();

@@ -2,7 +2,9 @@
 
 use crossdock_edi::edifact::Segment;
 use crossdock_mapper::Event;
-use crossdock_mapper::canonical::{Correction, CorrectionKind, Note, Party, Reference, Time};
+use crossdock_mapper::canonical::{
+    Carrier, Correction, CorrectionKind, Note, Party, Reference, ShipmentCancelled, Time,
+};
 
 use crate::parts;
 use crate::source::Source;
@@ -112,6 +114,26 @@ impl Identity {
         let event = event.corrects(kind, number);
         if self.sender.is_empty() { event } else { event.corrects("sender", &self.sender) }
     }
+}
+
+/// A shipment that its document takes back.
+pub fn shipment_cancelled(source: &Source<'_>, heading: Heading<'_>, carrier: Option<Carrier>) -> Event {
+    let Heading { id, mut dates, references, parties, notes, .. } = heading;
+    let number = id.number.as_str();
+    let data = ShipmentCancelled {
+        shipment: number.to_owned(),
+        references,
+        cancelled: dates.take("document"),
+        reason: None,
+        parties,
+        carrier,
+        correction: id.correction("shipment"),
+        notes,
+        extensions: source.left(),
+    };
+    let event = id.corrected(Event::new(&data), "shipment", number);
+    let event = in_lanes(event, data.references.iter(), ("shipment", number));
+    when(event, data.cancelled.as_ref())
 }
 
 /// The orders that a document speaks of are its lanes; one that speaks of none has a lane of its own.

@@ -2,8 +2,7 @@
 
 use crossdock_mapper::Event;
 use crossdock_mapper::canonical::{
-    Carrier, Charge, Code, Content, Identifier, Item, Line, Note, Pack, Quantity, Reference,
-    ShipmentCancelled, ShipmentTendered,
+    Carrier, Charge, Code, Content, Identifier, Item, Line, Note, Pack, Quantity, Reference, ShipmentTendered,
 };
 
 use crate::heading::{self, Heading, in_lanes, when};
@@ -16,25 +15,13 @@ use crate::tree::Node;
 
 /// An instruction or booking.
 pub fn tendered<'d>(source: &Source<'d>, root: &Node<'d>) -> Event {
-    let Heading { id, mut dates, references, parties, notes, .. } = heading::read(source, root);
-    let number = id.number.as_str();
+    let heading = heading::read(source, root);
     let (carrier, legs, vehicles) = parts::carriers(source, root);
-    if id.cancels() {
-        let data = ShipmentCancelled {
-            shipment: number.to_owned(),
-            references,
-            cancelled: dates.take("document"),
-            reason: None,
-            parties,
-            carrier,
-            correction: id.correction("shipment"),
-            notes,
-            extensions: source.left(),
-        };
-        let event = id.corrected(Event::new(&data), "shipment", number);
-        let event = in_lanes(event, data.references.iter(), ("shipment", number));
-        return when(event, data.cancelled.as_ref());
+    if heading.id.cancels() {
+        return heading::shipment_cancelled(source, heading, carrier);
     }
+    let Heading { id, mut dates, references, parties, notes, .. } = heading;
+    let number = id.number.as_str();
     let mut goods = Goods::default();
     for (position, gid) in root.all("GID").enumerate() {
         goods.add(source, gid, position + 1);

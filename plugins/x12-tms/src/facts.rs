@@ -4,7 +4,7 @@ use crossdock_edi::x12::Segment;
 use crossdock_mapper::canonical::{
     Dated, Equipment, Identifier, Note, Quantity, Reference, Temperature, Time, Totals,
 };
-use crossdock_x12::{Left, Parties, Problems, Reading, Zones};
+use crossdock_x12::{Left, Parties, Problems, Reading, Zones, excerpt};
 
 use crate::tables::{self, DATES, EQUIPMENT, NOTES, REFERENCES, code_of, name_of};
 
@@ -42,6 +42,22 @@ impl Default for Facts {
 }
 
 impl Facts {
+    /// The reference, of the first of these kinds that is there, that stands for the number of the shipment: it is
+    /// missing in element `element` of `begin`.
+    pub fn shipment_by_reference(
+        &self,
+        kinds: &[&str],
+        begin: Segment<'_>,
+        element: usize,
+        problems: &mut Problems<'_>,
+    ) -> Option<String> {
+        let (kind, value) =
+            kinds.iter().find_map(|kind| Some((kind, Reference::find(&self.references, kind)?)))?;
+        let message = format!("the shipment's number is missing; its {kind} `{}` was taken", excerpt(value));
+        problems.warning(begin, element, "shipment-missing", "1", message);
+        Some(value.to_owned())
+    }
+
     /// Reads a segment; those without a place in the model are kept whole.
     pub fn read(&mut self, segment: Segment<'_>, zones: &Zones<'_>, problems: &mut Problems<'_>) {
         match segment.name() {

@@ -140,17 +140,9 @@ impl<'d> Report<'d> {
         if !self.shipment.is_empty() {
             return;
         }
-        let references = &self.heading.references;
-        let named = ["shipment", "load", "bol", "pro", "tracking"]
-            .into_iter()
-            .find_map(|kind| Some((kind, Reference::find(references, kind)?)));
-        match named {
-            Some((kind, value)) => {
-                let message =
-                    format!("the shipment's number is missing; its {kind} `{}` was taken", excerpt(value));
-                problems.warning(begin, 2, "shipment-missing", "1", message);
-                self.shipment = value.to_owned();
-            }
+        let kinds = ["shipment", "load", "bol", "pro", "tracking"];
+        match self.heading.shipment_by_reference(&kinds, begin, 2, problems) {
+            Some(shipment) => self.shipment = shipment,
             None => {
                 let message = "neither the carrier's number nor the shipment's is there".to_owned();
                 problems.error(begin, 2, "element-missing", "1", message);

@@ -6,7 +6,7 @@ use crossdock_mapper::canonical::{
     Carrier, Charge, Code, Correction, CorrectionKind, Identifier, Money, Reference, ShipmentCancelled,
     ShipmentTendered,
 };
-use crossdock_x12::{Problems, Reading, Zones, excerpt};
+use crossdock_x12::{Problems, Reading, Zones};
 
 use crate::facts::{Facts, count, take_date, volume, weight};
 use crate::money::{amount, money};
@@ -203,23 +203,13 @@ impl<'d> Tender<'d> {
         if self.shipment.is_some() {
             return self.shipment.clone();
         }
-        let references = &self.heading.references;
-        let named = ["shipment", "load", "bol", "master-bol", "pro"]
-            .into_iter()
-            .find_map(|kind| Some((kind, Reference::find(references, kind)?)));
-        match named {
-            Some((kind, value)) => {
-                let message =
-                    format!("the shipment's number is missing; its {kind} `{}` was taken", excerpt(value));
-                problems.warning(begin, 4, "shipment-missing", "1", message);
-                Some(value.to_owned())
-            }
-            None => {
-                let message = "the shipment's number is missing, and no reference stands for it".to_owned();
-                problems.error(begin, 4, "element-missing", "1", message);
-                None
-            }
+        let kinds = ["shipment", "load", "bol", "master-bol", "pro"];
+        let named = self.heading.shipment_by_reference(&kinds, begin, 4, problems);
+        if named.is_none() {
+            let message = "the shipment's number is missing, and no reference stands for it".to_owned();
+            problems.error(begin, 4, "element-missing", "1", message);
         }
+        named
     }
 }
 

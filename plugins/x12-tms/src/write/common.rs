@@ -159,6 +159,17 @@ pub fn quantity(measure: &Measure) -> Quantity {
     Quantity { value, unit, source_unit }
 }
 
+/// The elements of an L3 that say how much it is in all; the others are empty.
+pub fn totals_of_l3(totals: &Totals) -> Result<Vec<String>, Refusal> {
+    let mut values = vec![String::new(); 12];
+    values[0] = value(totals.weight.as_ref());
+    values[8] = value(totals.volume.as_ref());
+    values[9] = volume_letter(totals.volume.as_ref(), "/totals/volume")?;
+    values[10] = value(totals.units.as_ref());
+    values[11] = weight_letter(totals.weight.as_ref(), "/totals/weight")?;
+    Ok(values)
+}
+
 /// Element 188 of a weight.
 pub fn weight_letter(weight: Option<&Quantity>, at: &str) -> Result<String, Refusal> {
     letter(weight, at, &["L", "K", "G", "E", "S", "T", "O"], tables::weight_unit)

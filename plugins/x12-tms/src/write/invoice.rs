@@ -5,8 +5,8 @@ use crossdock_mapper::canonical::{Charge, Decimal, Invoice, InvoiceLine, Line, Q
 use crossdock_x12::{Kept, Sheet, clean, mode_code, scac, text};
 
 use super::common::{
-    dates, equipment, kept_list, leading, missing, notes, own_code, quantity, references, stops, value,
-    volume_letter, weight_letter,
+    dates, equipment, kept_list, leading, missing, notes, own_code, quantity, references, stops,
+    totals_of_l3, value, volume_letter, weight_letter,
 };
 use crate::money::{cents, opposite};
 use crate::tables::{CHARGES, INVOICE_DATES, WEIGHTS, code_of, payment_code};
@@ -234,16 +234,9 @@ fn sum(sheet: &mut Sheet, kept: &Kept<'_>, invoice: &Invoice) -> Result<(), Refu
     if totals == Default::default() && charges.is_none() && !kept.has("L3") {
         return Ok(());
     }
-    let value = |quantity: &Option<Quantity>| {
-        quantity.as_ref().map(|quantity| quantity.value.as_str().to_owned()).unwrap_or_default()
-    };
-    let mut values = vec![String::new(); 12];
-    values[0] = value(&totals.weight);
-    values[4] = charges.map_or(Ok(String::new()), |charges| cents(charges, "/amounts"))?;
-    values[8] = value(&totals.volume);
-    values[9] = volume_letter(totals.volume.as_ref(), "/totals/volume")?;
-    values[10] = value(&totals.units);
-    values[11] = weight_letter(totals.weight.as_ref(), "/totals/weight")?;
+    let charges = charges.map_or(Ok(String::new()), |charges| cents(charges, "/amounts"))?;
+    let mut values = totals_of_l3(&totals)?;
+    values[4] = charges;
     sheet.row(kept, "L3", "L3", values);
     Ok(())
 }

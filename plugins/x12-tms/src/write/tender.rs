@@ -1,12 +1,11 @@
 //! 204 from `shipment.tendered` and `shipment.cancelled`.
 
 use crossdock_mapper::Refusal;
-use crossdock_mapper::canonical::{Carrier, Money, ShipmentCancelled, ShipmentTendered};
+use crossdock_mapper::canonical::{Carrier, ShipmentCancelled, ShipmentTendered};
 use crossdock_x12::{Kept, Sheet, mode_code, scac};
 
 use super::common::{
-    dates, equipment, kept_value, notes, own_code, references, stops, temperature, volume_letter,
-    weight_letter,
+    dates, equipment, kept_value, notes, own_code, references, stops, temperature, totals_of_l3,
 };
 use crate::money::cents;
 use crate::tables::{CHARGES, code_of, payment_code};
@@ -84,26 +83,18 @@ fn sum(sheet: &mut Sheet, kept: &Kept<'_>, tender: &ShipmentTendered) -> Result<
     {
         return Ok(());
     }
-    let value = |quantity: &Option<crossdock_mapper::canonical::Quantity>| {
-        quantity.as_ref().map(|quantity| quantity.value.as_str().to_owned()).unwrap_or_default()
-    };
-    let money =
-        |money: Option<&Money>, at: &str| money.map_or(Ok(String::new()), |money| cents(&money.amount, at));
-    let mut values = vec![String::new(); 12];
-    values[0] = value(&totals.weight);
+    let amount = charge.and_then(|charge| charge.amount.as_ref());
+    let amount = amount.map_or(Ok(String::new()), |money| cents(&money.amount, "/charges/0/amount"))?;
+    let mut values = totals_of_l3(&totals)?;
+    values[4] = amount;
     if let Some(charge) = charge {
         values[2] = charge.rate.as_ref().map(|rate| rate.amount.as_str().to_owned()).unwrap_or_default();
-        values[4] = money(charge.amount.as_ref(), "/charges/0/amount")?;
         let own = own_code("x12-150", charge.code.as_ref()).map(str::to_owned);
         let known = || {
             charge.kind.as_deref().filter(|kind| *kind != "freight").and_then(|kind| code_of(CHARGES, kind))
         };
         values[7] = own.or_else(known).unwrap_or_default();
     }
-    values[8] = value(&totals.volume);
-    values[9] = volume_letter(totals.volume.as_ref(), "/totals/volume")?;
-    values[10] = value(&totals.units);
-    values[11] = weight_letter(totals.weight.as_ref(), "/totals/weight")?;
     sheet.row(kept, "L3", "L3", values);
     Ok(())
 }
